@@ -1,0 +1,1 @@
+//! Each example is a program of its own; see the `[[example]]` entries of the manifest.

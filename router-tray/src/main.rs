@@ -1,0 +1,2 @@
+//! codex-router
+fn main() {}
