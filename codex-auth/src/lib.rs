@@ -1,1 +1,36 @@
-//! codex-auth
+//! One Codex login: what `auth.json` holds, what its tokens claim, which headers it puts on a
+//! request, and how it is refreshed.
+//!
+//! The crate knows no profiles and no server, and without features it has no network stack. The
+//! contract that everything above it builds on is [`CredentialProvider`]: whoever implements it can
+//! supply logins to `codex-proxy`'s `CodexAuthLayer`.
+//!
+//! ```
+//! use codex_auth::{AuthDotJson, AuthMode};
+//!
+//! let login = AuthDotJson::parse(br#"{"OPENAI_API_KEY":"sk-example"}"#)?;
+//! assert_eq!(login.mode(), AuthMode::ApiKey);
+//! assert!(!format!("{login:?}").contains("sk-example"), "a secret cannot print");
+//! # Ok::<(), codex_auth::AuthJsonError>(())
+//! ```
+//!
+//! # Features
+//!
+//! `refresh`: refreshing tokens at the issuer over a [`reqwest`](https://docs.rs/reqwest) client of
+//! the caller's.
+
+pub mod auth_json;
+pub mod claims;
+pub mod credentials;
+pub mod issuer;
+pub mod jwt;
+pub mod provider;
+#[cfg(feature = "refresh")]
+pub mod refresh;
+pub mod secret;
+
+pub use auth_json::{AuthDotJson, AuthJsonError, AuthMode};
+pub use claims::{IdTokenClaims, Identity, PlanType};
+pub use credentials::{Backend, Credentials};
+pub use issuer::Issuer;
+pub use provider::{CredentialError, CredentialProvider, LoginReason, ProfileRef, RouteHint};

@@ -1,0 +1,108 @@
+//! The issuer's endpoints and the documented ways to point them elsewhere.
+
+use crate::auth_json::OauthProvenance;
+
+/// OpenAI's own issuer.
+pub const DEFAULT_ISSUER: &str = "https://auth.openai.com";
+/// The client id of Codex, which the logins of `auth.json` belong to.
+pub const DEFAULT_CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
+
+/// Where tokens are refreshed.
+///
+/// *Source:* wire reference 3.1 and 11; `login/src/auth/manager.rs` of Codex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issuer {
+    base_url: String,
+    refresh_url_override: Option<String>,
+}
+
+impl Default for Issuer {
+    fn default() -> Self {
+        Self::new(DEFAULT_ISSUER)
+    }
+}
+
+impl Issuer {
+    /// An issuer by its base address.
+    #[must_use]
+    pub fn new(base_url: impl Into<String>) -> Self {
+        let base_url = base_url.into().trim_end_matches('/').to_owned();
+        Self {
+            base_url,
+            refresh_url_override: None,
+        }
+    }
+
+    /// Reads `CODEX_ROUTER_AUTH_ISSUER` and `CODEX_REFRESH_TOKEN_URL_OVERRIDE`: one of the two
+    /// places in the libraries that look at the environment, and only when asked.
+    #[must_use]
+    pub fn from_env() -> Self {
+        let read = |name| {
+            std::env::var(name)
+                .ok()
+                .filter(|value| !value.trim().is_empty())
+        };
+        let issuer = read("CODEX_ROUTER_AUTH_ISSUER").map_or_else(Self::default, Self::new);
+        Self {
+            refresh_url_override: read("CODEX_REFRESH_TOKEN_URL_OVERRIDE"),
+            ..issuer
+        }
+    }
+
+    /// Posts every refresh to `url`, whatever a login says of its origin.
+    #[must_use]
+    pub fn with_refresh_url(self, url: impl Into<String>) -> Self {
+        Self {
+            refresh_url_override: Some(url.into()),
+            ..self
+        }
+    }
+
+    /// The token endpoint (RFC 6749, section 3.2) for a login of this origin: the override, else
+    /// the issuer that made the login, else the configured one.
+    #[must_use]
+    pub fn token_url(&self, provenance: Option<&OauthProvenance>) -> String {
+        if let Some(url) = &self.refresh_url_override {
+            return url.clone();
+        }
+        let base = provenance.map_or(self.base_url.as_str(), |origin| origin.issuer.as_str());
+        format!("{}/oauth/token", base.trim_end_matches('/'))
+    }
+
+    /// The client id for a login of this origin.
+    #[must_use]
+    pub fn client_id<'a>(&self, provenance: Option<&'a OauthProvenance>) -> &'a str {
+        provenance.map_or(DEFAULT_CLIENT_ID, |origin| origin.client_id.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provenance() -> OauthProvenance {
+        OauthProvenance {
+            issuer: "https://i.example/".into(),
+            client_id: "app_1".into(),
+        }
+    }
+
+    #[test]
+    fn the_override_wins_then_the_logins_own_issuer_then_the_configured_one() {
+        let issuer = Issuer::new("https://auth.example/");
+        let origin = provenance();
+        assert_eq!(issuer.token_url(None), "https://auth.example/oauth/token");
+        assert_eq!(
+            issuer.token_url(Some(&origin)),
+            "https://i.example/oauth/token"
+        );
+        let issuer = issuer.with_refresh_url("http://127.0.0.1:1/t");
+        assert_eq!(issuer.token_url(Some(&origin)), "http://127.0.0.1:1/t");
+    }
+
+    #[test]
+    fn the_client_id_is_the_one_the_login_was_made_with() {
+        assert_eq!(Issuer::default().client_id(Some(&provenance())), "app_1");
+        assert_eq!(Issuer::default().client_id(None), DEFAULT_CLIENT_ID);
+    }
+}

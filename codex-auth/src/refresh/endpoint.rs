@@ -1,0 +1,108 @@
+//! The POST to the token endpoint.
+
+use std::time::Duration;
+
+use http::header::{HeaderName, USER_AGENT};
+use serde::Serialize;
+
+use crate::{
+    auth_json::{AuthDotJson, FreshTokens},
+    issuer::Issuer,
+    refresh::RefreshError,
+    secret::RefreshToken,
+};
+
+/// A refresh is a short call; a longer wait means that the answer is lost.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// The program that calls, in the header that OpenAI's services read.
+const ORIGINATOR: HeaderName = HeaderName::from_static("originator");
+
+/// Posts refresh tokens to the issuer, over a client of the caller's.
+#[derive(Debug, Clone)]
+pub struct TokenEndpoint {
+    client: reqwest::Client,
+    issuer: Issuer,
+}
+
+/// What the issuer is told about the occasion. *Source:* wire reference 3.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefreshReason {
+    /// The access token ends soon.
+    ProactiveExpiry,
+    /// A server answered 401 to the access token.
+    UnauthorizedRecovery,
+    /// The login has not been refreshed for long.
+    Scheduled,
+    /// A person asked for it.
+    Forced,
+}
+
+impl TokenEndpoint {
+    /// An endpoint of `issuer`. The client's own time limits apply as well.
+    #[must_use]
+    pub fn new(client: reqwest::Client, issuer: Issuer) -> Self {
+        Self { client, issuer }
+    }
+
+    /// **Spends** the refresh token of `login`.
+    ///
+    /// # Errors
+    /// A [`RefreshError`], which says whether the token may be posted again.
+    ///
+    /// # Cancellation
+    /// Dropping the future after it was polled may lose the new tokens for good. Run it in a task
+    /// of its own that nobody aborts.
+    pub async fn refresh(
+        &self,
+        login: &AuthDotJson,
+        reason: RefreshReason,
+    ) -> Result<FreshTokens, RefreshError> {
+        let refresh_token = login.refresh_token().ok_or(RefreshError::NothingToSpend)?;
+        let body = RefreshRequest {
+            client_id: self.issuer.client_id(login.provenance()),
+            grant_type: "refresh_token",
+            refresh_reason: reason,
+            refresh_token,
+        };
+        let request = self
+            .client
+            .post(self.issuer.token_url(login.provenance()))
+            .header(ORIGINATOR, "codex_router")
+            .header(
+                USER_AGENT,
+                concat!("codex_router/", env!("CARGO_PKG_VERSION")),
+            )
+            .timeout(ANSWER_LIMIT)
+            .json(&body);
+        let answer = request.send().await.map_err(sort_send_error)?;
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.map_err(lost)?;
+        if status != 200 {
+            return Err(RefreshError::from_answer(status, &body));
+        }
+        // An answer of 200 that cannot be read has spent the token all the same; serde's own text
+        // could quote it, so only the fact is kept.
+        serde_json::from_slice(&body).map_err(|_| RefreshError::UnreadableAnswer)
+    }
+}
+
+#[derive(Serialize)]
+struct RefreshRequest<'a> {
+    client_id: &'a str,
+    grant_type: &'static str,
+    refresh_reason: RefreshReason,
+    refresh_token: &'a RefreshToken,
+}
+
+fn sort_send_error(error: reqwest::Error) -> RefreshError {
+    if error.is_connect() || error.is_builder() {
+        RefreshError::NotSent(error.without_url())
+    } else {
+        lost(error)
+    }
+}
+
+fn lost(error: reqwest::Error) -> RefreshError {
+    RefreshError::AnswerLost(error.without_url())
+}

@@ -1,0 +1,13 @@
+//! Refreshing: when it is due, the request to the token endpoint, and what its answer means.
+//!
+//! A refresh token works once (RFC 9700, section 4.14). Nothing here keeps a file or a lock:
+//! whoever calls [`TokenEndpoint::refresh`] must hold the login alone and have noted its intent on
+//! disk, as `codex-profiles` does.
+
+mod due;
+mod endpoint;
+mod error;
+
+pub use due::Freshness;
+pub use endpoint::{RefreshReason, TokenEndpoint};
+pub use error::RefreshError;
