@@ -143,7 +143,7 @@ impl ApiError {
         if find::<http_body_util::LengthLimitError>(error).is_some() {
             return Self::body_too_large();
         }
-        if find::<tower_http::timeout::TimeoutError>(error).is_some() {
+        if find::<tower::timeout::error::Elapsed>(error).is_some() {
             return Self::upstream_timeout();
         }
         Self::unreachable_upstream(error)
