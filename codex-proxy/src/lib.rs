@@ -2,5 +2,7 @@
 
 pub mod auth;
 pub mod error;
+pub mod gate;
+pub mod route;
 
 pub use error::{ApiError, BoxError, Origin};
