@@ -3,6 +3,8 @@
 pub mod auth;
 pub mod error;
 pub mod gate;
+pub mod models;
 pub mod route;
+pub mod upstream;
 
 pub use error::{ApiError, BoxError, Origin};

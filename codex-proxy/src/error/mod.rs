@@ -3,6 +3,9 @@
 //! Layers return a [`BoxError`]; at the outer edge of a stack [`ApiError::from_boxed`] finds the
 //! cause and turns it into a status and JSON of the shape that OpenAI clients expect.
 
+mod answer;
+mod layer;
+
 use std::error::Error;
 
 use bytes::Bytes;
@@ -13,6 +16,8 @@ use http::{
 use serde_json::json;
 
 use codex_auth::CredentialError;
+
+pub use layer::{ErrorLayer, ErrorService};
 
 /// The error type of every layer here.
 pub type BoxError = Box<dyn Error + Send + Sync>;

@@ -10,6 +10,16 @@ pub trait ProfileTable: Send + Sync + 'static {
         &self,
         wanted: Option<&ProfileRef>,
     ) -> impl Future<Output = Result<ChosenProfile, CredentialError>> + Send;
+
+    /// The profiles that could serve a request now, as far as is known without asking anybody.
+    fn ready(&self) -> impl Future<Output = Vec<ProfileRef>> + Send {
+        async {
+            self.choose(None)
+                .await
+                .map(|chosen| vec![chosen.profile])
+                .unwrap_or_default()
+        }
+    }
 }
 
 /// The answer of a [`ProfileTable`].
