@@ -11,6 +11,7 @@ pub(crate) use self::login::{Lifetimes, Minter};
 /// A person (`user_id`) may have several accounts, and an account several people, as at OpenAI.
 /// *Source:* wire reference, section 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the claims call it so")]
 pub struct Account {
     pub(crate) user_id: String,
     pub(crate) account_id: String,
@@ -50,7 +51,7 @@ impl Account {
         self
     }
 
-    /// Makes it an account of the `FedRAMP` environment.
+    /// Makes it an account of the FedRAMP environment.
     #[must_use]
     pub fn fedramp(mut self) -> Self {
         self.fedramp = true;

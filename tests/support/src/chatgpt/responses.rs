@@ -28,8 +28,7 @@ pub(super) async fn create(
     }
 }
 
-/// `GET` with an upgrade is refused as a server without WebSockets does, so that Codex goes on
-/// over HTTP at once. *Source:* wire reference, section 7.4.
+/// `GET` with an upgrade is refused with 426, so that Codex goes on over HTTP at once. *Source:* wire reference, section 7.4.
 pub(super) async fn upgrade(Extension(call): Extension<Call>) -> Response {
     if call.header("upgrade").is_none() {
         return answer(
@@ -48,7 +47,8 @@ fn accepted(shared: &Shared, call: &Call) -> Result<Account, Refusal> {
     if let Some(detail) = strict::problem(call) {
         return Err(Refusal::bad_request(&detail));
     }
-    check_input(&call.json, &account.account_id, true, true).map_err(refusal)?;
+    check_input(&call.json, &account.account_id, true, true)
+        .map_err(|problem| refusal(&problem))?;
     let state = call.header("x-codex-turn-state");
     if state.is_some_and(|state| seal::owner(state).as_ref() != Some(&account.account_id)) {
         return Err(Refusal::bad_request(
@@ -58,7 +58,7 @@ fn accepted(shared: &Shared, call: &Call) -> Result<Account, Refusal> {
     Ok(account)
 }
 
-fn refusal(problem: Problem) -> Refusal {
+fn refusal(problem: &Problem) -> Refusal {
     let body: Value = json!({"error": {
         "message": problem.message, "type": "invalid_request_error",
         "param": problem.param, "code": problem.code,

@@ -83,20 +83,17 @@ fn call(tool: &Tool, said: Option<&str>) -> Item {
 
 /// A string's contents, other JSON as it is written, else the rest of the line.
 fn input(said: Option<&str>, json: Option<(Value, String)>) -> String {
-    match json {
-        Some((Value::String(text), _)) => text,
-        Some((_, text)) => text,
-        None => {
-            let line = said
-                .and_then(|said| said.lines().next())
-                .unwrap_or_default()
-                .trim();
-            if line.is_empty() {
-                "example".to_owned()
-            } else {
-                line.to_owned()
-            }
-        }
+    if let Some((value, written)) = json {
+        return value.as_str().map_or(written, str::to_owned);
+    }
+    let line = said
+        .and_then(|said| said.lines().next())
+        .unwrap_or_default()
+        .trim();
+    if line.is_empty() {
+        "example".to_owned()
+    } else {
+        line.to_owned()
     }
 }
 

@@ -96,7 +96,7 @@ pub(crate) struct Envelope {
 }
 
 /// All events of a response.
-pub(crate) fn events(script: Script, items: Vec<Numbered>, envelope: Envelope) -> Events {
+pub(crate) fn events(script: &Script, items: Vec<Numbered>, envelope: Envelope) -> Events {
     let started = envelope.started;
     let head = ["response.created", "response.in_progress"]
         .map(|kind| Event::new(kind, json!({"response": started})));

@@ -50,7 +50,7 @@ impl Text {
         let cut = self.tokens() > limit;
         match self {
             Self::Words(_) if cut => {
-                *self = Self::Words(self.clone().pieces().take(limit).collect())
+                *self = Self::Words(self.clone().pieces().take(limit).collect());
             }
             Self::Count(n) | Self::Filler(n) => *n = (*n).min(limit),
             Self::Words(_) => {}

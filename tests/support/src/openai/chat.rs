@@ -200,7 +200,7 @@ fn reply(shared: &Arc<Shared>, call: &Call, organization: &str) -> Response {
         response
     } else if let Ending::Failed { code, message } = completion.ending {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        ApiError::new(status, message, None, Some(&code)).into_response()
+        ApiError::new(status, &message, None, Some(&code)).into_response()
     } else {
         answer(StatusCode::OK, &completion.whole())
     };

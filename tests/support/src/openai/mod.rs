@@ -34,7 +34,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
 async fn not_found(request: Request) -> Response {
     let (method, path) = (request.method(), request.uri().path());
     let message = format!("Invalid URL ({method} /v1{path})");
-    ApiError::new(StatusCode::NOT_FOUND, message, None, None).into_response()
+    ApiError::new(StatusCode::NOT_FOUND, &message, None, None).into_response()
 }
 
 /// An error in the form of the public API.
@@ -45,7 +45,7 @@ struct ApiError {
 }
 
 impl ApiError {
-    fn new(status: StatusCode, message: String, param: Option<&str>, code: Option<&str>) -> Self {
+    fn new(status: StatusCode, message: &str, param: Option<&str>, code: Option<&str>) -> Self {
         let kind = if status.is_server_error() {
             "server_error"
         } else {
@@ -59,7 +59,7 @@ impl ApiError {
     }
 
     fn bad_request(message: &str, param: Option<&str>, code: Option<&str>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, message.to_owned(), param, code)
+        Self::new(StatusCode::BAD_REQUEST, message, param, code)
     }
 }
 
@@ -78,12 +78,12 @@ impl IntoResponse for ApiError {
 /// The organization of the caller's API key.
 fn organization(shared: &Shared, call: &Call) -> Result<String, ApiError> {
     let unauthorized =
-        |message: String, code| Err(ApiError::new(StatusCode::UNAUTHORIZED, message, None, code));
+        |message: &str, code| Err(ApiError::new(StatusCode::UNAUTHORIZED, message, None, code));
     let Some(key) = call.bearer().filter(|key| !key.is_empty()) else {
         let message = "You didn't provide an API key. You need to provide your API key in an \
                        Authorization header using Bearer auth (i.e. Authorization: Bearer \
                        YOUR_KEY).";
-        return unauthorized(message.to_owned(), None);
+        return unauthorized(message, None);
     };
     if let Some(organization) = shared.ledger().organization_of(key) {
         return Ok(organization.to_owned());
@@ -93,7 +93,7 @@ fn organization(shared: &Shared, call: &Call) -> Result<String, ApiError> {
          https://platform.openai.com/account/api-keys.",
         masked(key)
     );
-    unauthorized(message, Some("invalid_api_key"))
+    unauthorized(&message, Some("invalid_api_key"))
 }
 
 fn masked(key: &str) -> String {

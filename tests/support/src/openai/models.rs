@@ -37,7 +37,7 @@ pub(super) fn unknown(model: &str) -> ApiError {
     let message = format!("The model `{model}` does not exist or you do not have access to it.");
     ApiError::new(
         StatusCode::NOT_FOUND,
-        message,
+        &message,
         None,
         Some("model_not_found"),
     )

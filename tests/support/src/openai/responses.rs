@@ -58,13 +58,13 @@ pub(super) async fn create(
     }
 }
 
-/// `GET` with an upgrade: no WebSockets here.
+/// `GET` with an upgrade: there is no WebSocket here.
 pub(super) async fn upgrade(Extension(call): Extension<Call>) -> Response {
     let status = match call.header("upgrade") {
         Some(_) => StatusCode::UPGRADE_REQUIRED,
         None => StatusCode::METHOD_NOT_ALLOWED,
     };
-    ApiError::new(status, "Method not allowed".to_owned(), None, None).into_response()
+    ApiError::new(status, "Method not allowed", None, None).into_response()
 }
 
 fn accepted(shared: &Shared, call: &Call) -> Result<String, ApiError> {

@@ -121,7 +121,7 @@ fn check_sealed(item: &Value, owner: &str) -> Result<(), Problem> {
         return Ok(());
     };
     let reason = match seal::owner(sealed) {
-        Some(sealer) if sealer == owner => return Ok(()),
+        Some(known) if known == owner => return Ok(()),
         Some(_) => "Encrypted content organization_id did not match the target organization.",
         None => "Encrypted content could not be decrypted or parsed.",
     };
@@ -158,13 +158,13 @@ fn check_message(item: &Value, param: &str) -> Result<(), Problem> {
 
 /// The chat form, with the name inside of `function`, is the usual mistake.
 fn check_tool(tool: &Value, index: usize) -> Result<(), Problem> {
-    let named = matches!(
+    let has_name = matches!(
         tool["type"].as_str(),
         Some("function" | "custom" | "namespace")
     );
     match tool["type"].as_str() {
         None => Err(Problem::missing(&format!("tools[{index}].type"))),
-        Some(_) if named && !tool["name"].is_string() => {
+        Some(_) if has_name && !tool["name"].is_string() => {
             Err(Problem::missing(&format!("tools[{index}].name")))
         }
         Some(_) => Ok(()),

@@ -54,7 +54,7 @@ impl Reply {
     pub(crate) fn stream(self, shared: &Arc<Shared>, call: &Call, full: bool) -> Response {
         let listed: &[Numbered] = if full { &self.items } else { &[] };
         let envelope = self.object.envelope(listed);
-        let events = events(self.script, self.items, envelope);
+        let events = events(&self.script, self.items, envelope);
         let bytes = events
             .enumerate()
             .map(|(number, event)| event.render(number));
