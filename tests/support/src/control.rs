@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::faults::Fault;
 use crate::intake::Call;
 use crate::shared::Shared;
-use crate::{Account, RefreshOutcome};
+use crate::{Account, RefreshOutcome, Usage};
 
 pub(crate) fn routes() -> Router<Arc<Shared>> {
     Router::new()
@@ -22,6 +22,9 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/stats", get(stats))
         .route("/accounts", post(sign_in))
         .route("/api-keys", post(add_api_key))
+        .route("/usage", post(set_usage))
+        .route("/expire", post(expire))
+        .route("/revoke", post(revoke))
 }
 
 type Fake = State<Arc<Shared>>;
@@ -102,5 +105,35 @@ async fn add_api_key(State(shared): Fake, Extension(call): Extension<Call>) -> S
         return StatusCode::BAD_REQUEST;
     };
     shared.ledger().register_api_key(key);
+    StatusCode::NO_CONTENT
+}
+
+/// Sets the usage of an account: `{"account":"acct-1","primary":100,"secondary":7}`.
+async fn set_usage(State(shared): Fake, Extension(call): Extension<Call>) -> StatusCode {
+    let percent = |name: &str| call.json[name].as_f64().unwrap_or_default();
+    let usage = Usage::percent(percent("primary"), percent("secondary"));
+    let Some(account) = call.json["account"].as_str() else {
+        return StatusCode::BAD_REQUEST;
+    };
+    shared.ledger().set_usage(account, usage);
+    StatusCode::NO_CONTENT
+}
+
+/// Makes a token too old: `{"token":"…"}`, an access or a refresh token.
+async fn expire(State(shared): Fake, Extension(call): Extension<Call>) -> StatusCode {
+    let Some(token) = call.json["token"].as_str() else {
+        return StatusCode::BAD_REQUEST;
+    };
+    shared.ledger().expire_access_token(token);
+    shared.ledger().expire_refresh_token(token);
+    StatusCode::NO_CONTENT
+}
+
+/// Revokes the family of a token: `{"token":"…"}`.
+async fn revoke(State(shared): Fake, Extension(call): Extension<Call>) -> StatusCode {
+    let Some(token) = call.json["token"].as_str() else {
+        return StatusCode::BAD_REQUEST;
+    };
+    shared.ledger().revoke(token);
     StatusCode::NO_CONTENT
 }

@@ -1,15 +1,15 @@
 //! The handle that tests hold.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -61,9 +61,8 @@ impl FakeOpenAi {
         Builder::default()
     }
 
-    pub(crate) async fn start_with(settings: Settings) -> io::Result<Self> {
-        let listener = TcpListener::bind(settings.listen).await?;
-        let (address, shared) = shared(settings, &listener)?;
+    pub(crate) fn start_here(settings: Settings) -> io::Result<Self> {
+        let (listener, address, shared) = bind(settings)?;
         let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Ok(Self {
             address,
@@ -73,17 +72,17 @@ impl FakeOpenAi {
     }
 
     pub(crate) fn start_on_own_thread(settings: Settings) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()?;
-        let listener = runtime.block_on(TcpListener::bind(settings.listen))?;
-        let (address, shared) = shared(settings, &listener)?;
-        let server = serve(listener, Arc::clone(&shared));
+        let (ready, started) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
-        let run = move || runtime.block_on(until(stopped, server));
+        let run = move || {
+            let ended = Runtime::new().and_then(|r| r.block_on(run(settings, &ready, stopped)));
+            // Nobody listens any more once it has started.
+            let _ = ended.map_err(|error| ready.send(Err(error)));
+        };
         std::thread::Builder::new()
             .name("fake-openai".to_owned())
             .spawn(run)?;
+        let (address, shared) = started.recv().map_err(io::Error::other)??;
         Ok(Self {
             address,
             shared,
@@ -329,17 +328,39 @@ impl FakeOpenAi {
     }
 }
 
-fn shared(settings: Settings, listener: &TcpListener) -> io::Result<(SocketAddr, Arc<Shared>)> {
+type Started = (SocketAddr, Arc<Shared>);
+
+fn bind(settings: Settings) -> io::Result<(TcpListener, SocketAddr, Arc<Shared>)> {
+    let listener = listen(settings.listen)?;
     let address = listener.local_addr()?;
-    Ok((
-        address,
-        Arc::new(Shared::new(settings, format!("http://{address}"))),
-    ))
+    let shared = Arc::new(Shared::new(settings, format!("http://{address}")));
+    Ok((listener, address, shared))
 }
 
-async fn until(stopped: oneshot::Receiver<()>, server: impl Future<Output = ()>) {
+/// A listener that can take thousands of connections at once.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(4096)
+}
+
+/// Serves until it is told to stop, or until the handle is gone.
+async fn run(
+    settings: Settings,
+    ready: &mpsc::Sender<io::Result<Started>>,
+    stopped: oneshot::Receiver<()>,
+) -> io::Result<()> {
+    let (listener, address, shared) = bind(settings)?;
+    let _ = ready.send(Ok((address, Arc::clone(&shared))));
     tokio::select! {
         _ = stopped => {}
-        () = server => {}
+        () = serve(listener, shared) => {}
     }
+    Ok(())
 }

@@ -15,7 +15,8 @@ use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::faults::{self, Action, Target};
+use crate::answers;
+use crate::faults::{Action, Target};
 use crate::record::{self, RecordedRequest};
 use crate::shared::Shared;
 
@@ -67,7 +68,7 @@ pub(crate) async fn intake(
         return closed();
     };
     let Some(body) = decoded(&parts.headers, &raw) else {
-        return faults::answer(
+        return answers::answer(
             StatusCode::BAD_REQUEST,
             &json!({"detail": "Cannot decode body"}),
         );

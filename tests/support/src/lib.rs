@@ -45,8 +45,8 @@
 //! |---|---|---|
 //! | issuer | [`FakeOpenAi::issuer_url`] | refresh with rotation and reuse detection, authorization code with PKCE, device code, token exchange, revocation |
 //! | ChatGPT backend | [`FakeOpenAi::chatgpt_base_url`] | `codex/responses`, `codex/models`, `wham/accounts/check`, `wham/usage`, `accounts/switch-workspace-token` |
-//! | public API | [`FakeOpenAi::openai_base_url`] | `responses`, `chat/completions`, `models`; for registered API keys |
-//! | control | `/fake/faults`, `/fake/requests`, `/fake/stats`, `/fake/accounts`, `/fake/api-keys` | the same as the Rust interface, for programs in other languages |
+//! | public API | [`FakeOpenAi::openai_base_url`] | `responses`, `chat/completions`, `models`, and short forms of `completions`, `embeddings`, `files`; for registered API keys |
+//! | control | `/fake/faults`, `/fake/requests`, `/fake/stats`, `/fake/accounts`, `/fake/api-keys`, `/fake/usage`, `/fake/expire`, `/fake/revoke` | the same as the Rust interface, for programs in other languages |
 //!
 //! # What the model answers
 //!
@@ -76,6 +76,7 @@
 //! the token's a 403, a `service_tier` other than `priority` a 400.
 
 mod accounts;
+mod answers;
 mod chatgpt;
 mod control;
 mod fake;

@@ -60,9 +60,14 @@ impl RecordedRequest {
     }
 }
 
-/// The bearer token of a request.
+/// The bearer token of a request. Two are none: whoever sends both has mixed up two callers.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+    let mut values = headers.get_all(http::header::AUTHORIZATION).iter();
+    let value = values
+        .next()
+        .filter(|_| values.next().is_none())?
+        .to_str()
+        .ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

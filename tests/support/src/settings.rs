@@ -107,8 +107,12 @@ impl Builder {
     ///
     /// # Errors
     /// If the address cannot be bound.
+    #[expect(
+        clippy::unused_async,
+        reason = "it needs a runtime, and says so this way"
+    )]
     pub async fn start(self) -> io::Result<FakeOpenAi> {
-        FakeOpenAi::start_with(self.settings).await
+        FakeOpenAi::start_here(self.settings)
     }
 
     /// Starts the server on a thread and a runtime of its own: for benchmarks and for tests

@@ -1,4 +1,5 @@
 //! The fake as its clients see it, over real connections.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::time::Duration;
 
@@ -170,6 +171,30 @@ async fn a_bearer_token_must_be_good_and_of_the_account_that_is_named() {
     let call = &setup.fake.requests()[0];
     assert_eq!(call.account.as_deref(), Some("acct-1"));
     assert_eq!(call.bearer(), Some(setup.login.access_token.as_str()));
+}
+
+#[tokio::test]
+async fn two_authorization_headers_are_as_good_as_none() {
+    let setup = Setup::new().await;
+    let twice = setup
+        .say("hi")
+        .bearer_auth("a-local-key")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(twice.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn what_is_only_passed_through_is_answered_as_well() {
+    let setup = Setup::new().await;
+    let body = json!({"model": "text-embedding-3-small", "input": ["a", "b"]});
+    let vectors = json_of(setup.api("embeddings", &body).send().await.unwrap()).await;
+    assert_eq!(vectors["data"].as_array().unwrap().len(), 2);
+    let file = setup
+        .api("files", &json!({}))
+        .body(vec![0_u8, 159, 146, 150]);
+    assert_eq!(json_of(file.send().await.unwrap()).await["bytes"], 4);
 }
 
 #[tokio::test]
@@ -462,7 +487,7 @@ async fn a_client_that_hangs_up_is_noticed() {
     let setup = Setup::new().await;
     setup
         .fake
-        .fault(Fault::stall_after(2, Duration::from_secs(60)));
+        .fault(Fault::stall_after(2, Duration::from_mins(1)));
     let mut response = setup.say("hi").send().await.unwrap();
     response.chunk().await.unwrap();
     assert_eq!(setup.fake.open_streams(), 1);

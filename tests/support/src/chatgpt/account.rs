@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::limits::usage_json;
 use super::{Refusal, authorized};
 use crate::accounts::Account;
-use crate::faults::answer;
+use crate::answers::answer;
 use crate::intake::Call;
 use crate::shared::Shared;
 

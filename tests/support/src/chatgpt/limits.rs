@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use crate::accounts::{Account, Usage};
-use crate::faults::set;
+use crate::answers::set;
 
 const PRIMARY_SECONDS: i64 = 5 * 3600;
 const SECONDARY_SECONDS: i64 = 7 * 86_400;

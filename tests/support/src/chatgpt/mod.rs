@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::models::{CATALOGUE_ETAG, slugs};
 use crate::accounts::Account;
-use crate::faults::{answer, token_expired};
+use crate::answers::{answer, token_expired};
 use crate::intake::Call;
 use crate::issuer::Refused;
 use crate::shared::Shared;

@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::authorized;
-use crate::faults::set;
+use crate::answers::set;
 use crate::intake::Call;
 
 /// The slugs of the CLI's own catalogue, and `gpt-5.2-codex`.

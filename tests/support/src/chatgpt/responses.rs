@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::limits::set_headers;
 use super::{CATALOGUE_ETAG, Refusal, authorized, strict};
 use crate::accounts::Account;
-use crate::faults::{answer, set};
+use crate::answers::{answer, set};
 use crate::intake::Call;
 use crate::responses::{Problem, Reply, check_input};
 use crate::seal;

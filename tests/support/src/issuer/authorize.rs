@@ -10,7 +10,7 @@ use http::StatusCode;
 use super::pending::Grant;
 use super::token::Fields;
 use crate::accounts::Account;
-use crate::faults::{answer, set};
+use crate::answers::{answer, set};
 use crate::shared::Shared;
 
 /// *Source:* wire reference, section 4.1.

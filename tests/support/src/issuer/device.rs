@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::token::Fields;
 use super::{authorize, bad_request, refused};
-use crate::faults::answer;
+use crate::answers::answer;
 use crate::intake::Call;
 use crate::shared::Shared;
 

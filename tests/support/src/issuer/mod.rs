@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::ledger::{Ledger, Refused};
 pub use self::ledger::{Refresh, RefreshOutcome};
-use crate::faults::answer;
+use crate::answers::answer;
 use crate::intake::Call;
 use crate::shared::Shared;
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{RefreshOutcome, bad_request, invalid_grant, refused};
 use crate::accounts::Login;
-use crate::faults::answer;
+use crate::answers::answer;
 use crate::intake::Call;
 use crate::shared::Shared;
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::responses::set_headers;
 use super::{ApiError, body_with_model, chat_stream, organization};
-use crate::faults::{answer, set};
+use crate::answers::{answer, set};
 use crate::intake::Call;
 use crate::model::{
     Ending, Format, Item, Numbered, Prompt, Script, Tool, estimated_tokens, flat, number, text_of,

@@ -3,6 +3,7 @@
 mod chat;
 mod chat_stream;
 mod models;
+mod other;
 mod responses;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::faults::answer;
+use crate::answers::answer;
 use crate::intake::Call;
 use crate::responses::Problem;
 use crate::shared::Shared;
@@ -26,6 +27,9 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
             post(responses::create).get(responses::upgrade),
         )
         .route("/chat/completions", post(chat::create))
+        .route("/completions", post(other::completion))
+        .route("/embeddings", post(other::embedding))
+        .route("/files", post(other::file))
         .route("/models", get(models::list))
         .route("/models/{id}", get(models::one))
         .fallback(not_found)

@@ -9,8 +9,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{ApiError, organization};
+use crate::answers::answer;
 use crate::chatgpt::slugs;
-use crate::faults::answer;
 use crate::intake::Call;
 use crate::shared::Shared;
 

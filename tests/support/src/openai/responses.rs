@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::{ApiError, body_with_model, check_fields, organization};
-use crate::faults::{answer, set};
+use crate::answers::{answer, set};
 use crate::intake::Call;
 use crate::responses::{Problem, Reply, check_input};
 use crate::shared::Shared;

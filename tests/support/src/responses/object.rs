@@ -71,7 +71,7 @@ fn fields(body: &Value, serial: u64) -> Value {
             .cloned()
             .unwrap_or(default)
     };
-    let text = json!({"format": {"type": "text"}, "verbosity": "medium"});
+    let verbosity = body["text"]["verbosity"].as_str().unwrap_or("medium");
     let tier = body["service_tier"]
         .as_str()
         .filter(|tier| *tier != "auto")
@@ -100,7 +100,7 @@ fn fields(body: &Value, serial: u64) -> Value {
         "service_tier": tier,
         "store": or("store", json!(true)),
         "temperature": or("temperature", json!(1.0)),
-        "text": or("text", text),
+        "text": {"format": or_plain(&body["text"]["format"]), "verbosity": verbosity},
         "tool_choice": or("tool_choice", json!("auto")),
         "tools": or("tools", json!([])),
         "top_logprobs": or("top_logprobs", json!(0)),
@@ -110,6 +110,15 @@ fn fields(body: &Value, serial: u64) -> Value {
         "user": body["user"],
         "metadata": or("metadata", json!({})),
     })
+}
+
+/// The format that was asked for, else plain text.
+fn or_plain(format: &Value) -> Value {
+    if format.is_object() {
+        format.clone()
+    } else {
+        json!({"type": "text"})
+    }
 }
 
 fn now() -> i64 {
