@@ -48,6 +48,9 @@
 //! | public API | [`FakeOpenAi::openai_base_url`] | `responses`, `chat/completions`, `models`, and short forms of `completions`, `embeddings`, `files`; for registered API keys |
 //! | control | `/fake/faults`, `/fake/requests`, `/fake/stats`, `/fake/accounts`, `/fake/api-keys`, `/fake/usage`, `/fake/expire`, `/fake/revoke` | the same as the Rust interface, for programs in other languages |
 //!
+//! [`write_home`] writes logins of it into a `CODEX_HOME`, and [`FakeOpenAi::environment`] says how
+//! to get from there to the fake.
+//!
 //! # What the model answers
 //!
 //! Always the same to the same prompt. It echoes the user's last message, unless that message has
@@ -81,6 +84,7 @@ mod chatgpt;
 mod control;
 mod fake;
 mod faults;
+mod home;
 mod intake;
 mod issuer;
 mod model;
@@ -96,6 +100,7 @@ mod sse;
 pub use self::accounts::{Account, CLIENT_ID, Login, Usage};
 pub use self::fake::FakeOpenAi;
 pub use self::faults::{Action, Fault};
+pub use self::home::write_home;
 pub use self::issuer::{Refresh, RefreshOutcome};
 pub use self::record::RecordedRequest;
 pub use self::settings::Builder;

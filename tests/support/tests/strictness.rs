@@ -620,3 +620,26 @@ fn it_can_run_without_a_runtime_and_ends_when_it_is_dropped() {
         gone()
     }));
 }
+
+#[tokio::test]
+async fn a_login_keeps_its_form_and_the_fields_that_nobody_knows() {
+    let setup = Setup::new().await;
+    let login = setup.fake.auth_json(&Account::new("user-a", "acct-1"));
+    let tokens = &login["tokens"];
+    assert_eq!(
+        tokens["oauth_provenance"]["issuer"],
+        setup.fake.issuer_url()
+    );
+    assert_eq!(tokens["login_owner_id"].as_str().unwrap().len(), 43);
+    assert!(
+        login.get("fake_unknown").is_some() && tokens.get("fake_unknown_token_field").is_some()
+    );
+    let expired = setup
+        .fake
+        .auth_json_expired(&Account::new("user-a", "acct-1"));
+    let refresh_token = expired["tokens"]["refresh_token"].as_str().unwrap();
+    assert_eq!(
+        setup.refresh(refresh_token).await.unwrap().status(),
+        StatusCode::OK
+    );
+}
