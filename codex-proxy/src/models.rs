@@ -111,11 +111,7 @@ impl<S> Question<S> {
         match (self.fetch(&key).await?, known) {
             (Fetched::List(list), _) => {
                 let list = Arc::new(list);
-                let entry = Entry {
-                    list: list.clone(),
-                    read_at: Instant::now(),
-                };
-                self.lock().insert(key, entry);
+                self.keep(key, Entry { list: list.clone(), read_at: Instant::now() });
                 self.render(&list)
             }
             // A list of yesterday serves better than an error.

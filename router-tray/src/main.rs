@@ -1,2 +1,14 @@
-//! codex-router
-fn main() {}
+//! Codex Router: switch between your Codex logins, and serve the chosen one on localhost.
+//!
+//! A table of contents: [`cli`] reads the command line and runs one command. All that is not about
+//! a terminal or a screen lives in the libraries.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    cli::run(cli::Cli::parse())
+}

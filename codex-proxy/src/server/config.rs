@@ -1,0 +1,125 @@
+use std::{io, net::SocketAddr, time::Duration};
+
+use axum::Router;
+use codex_auth::CredentialProvider;
+use tokio::net::TcpListener;
+
+use super::{
+    router,
+    serve::Bound,
+    stack::{Limits, Stack},
+};
+use crate::{
+    route::ProfileTable,
+    upstream::{Targets, Upstream, client_builder},
+};
+
+/// The whole server, not yet bound to an address.
+#[derive(Debug)]
+pub struct Server {
+    router: Router,
+}
+
+/// Sets up a [`Server`]; every setting has a default.
+#[derive(Debug)]
+pub struct ServerBuilder<P> {
+    profiles: P,
+    client: Option<reqwest::Client>,
+    targets: Targets,
+    limits: Limits,
+}
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The HTTP client could not be set up: look at the certificate and proxy settings.
+    #[error("the HTTP client could not be set up")]
+    Client(#[source] reqwest::Error),
+    /// Anybody in the network could use the logins.
+    #[error("{0} is not a loopback address: the router serves this machine alone")]
+    NotLoopback(SocketAddr),
+    /// Stop whatever holds the address, or choose another with `--listen`.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Server {
+    /// A server of these profiles: a `ProfileStore`, or whatever chooses and supplies logins.
+    pub fn builder<P>(profiles: P) -> ServerBuilder<P>
+    where
+        P: CredentialProvider + ProfileTable + Clone,
+    {
+        ServerBuilder { profiles, client: None, targets: Targets::default(), limits: Limits::default() }
+    }
+
+    /// The server as a router to mount in another program, gate and all.
+    #[must_use]
+    pub fn into_router(self) -> Router {
+        self.router
+    }
+
+    /// Listens on a loopback address; port 0 chooses a free one.
+    ///
+    /// # Errors
+    /// [`ServerError::NotLoopback`] and [`ServerError::Bind`].
+    pub async fn bind(self, address: SocketAddr) -> Result<Bound, ServerError> {
+        if !address.ip().is_loopback() {
+            return Err(ServerError::NotLoopback(address));
+        }
+        let bind_error = |source| ServerError::Bind { address, source };
+        let listener = TcpListener::bind(address).await.map_err(bind_error)?;
+        Bound::new(listener, self.router).map_err(bind_error)
+    }
+}
+
+impl<P> ServerBuilder<P>
+where
+    P: CredentialProvider + ProfileTable + Clone,
+{
+    /// Sends to these servers in place of OpenAI's own.
+    #[must_use]
+    pub fn targets(self, targets: Targets) -> Self {
+        Self { targets, ..self }
+    }
+
+    /// Sends over this client; by default one of [`client_builder`].
+    #[must_use]
+    pub fn client(self, client: reqwest::Client) -> Self {
+        Self { client: Some(client), ..self }
+    }
+
+    /// Accepts request bodies up to this size, before and after decompression. Default: 64 MiB.
+    #[must_use]
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.limits.body_bytes = bytes;
+        self
+    }
+
+    /// Waits this long for the head of the upstream's answer. Default: 120 s.
+    #[must_use]
+    pub fn head_timeout(mut self, limit: Duration) -> Self {
+        self.limits.head = limit;
+        self
+    }
+
+    /// Stacks the layers.
+    ///
+    /// # Errors
+    /// [`ServerError::Client`].
+    pub fn build(self) -> Result<Server, ServerError> {
+        let client = match self.client {
+            Some(client) => client,
+            None => client_builder().build().map_err(ServerError::Client)?,
+        };
+        let upstream = Upstream::new(client).with_targets(self.targets);
+        let stack = Stack { profiles: self.profiles, upstream, limits: self.limits };
+        Ok(Server { router: router::router(&stack) })
+    }
+}

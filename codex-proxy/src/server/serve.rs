@@ -1,0 +1,83 @@
+use std::{io, net::SocketAddr, time::Duration};
+
+use axum::{Router, body::Body};
+use http::Request;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+use tower::ServiceExt as _;
+
+/// How long streams under way may go on after the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How long a client may take over the head of a request.
+const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// Without free file descriptors `accept` fails at once and again; a pause keeps the CPU free.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A server that holds its address.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+}
+
+impl Bound {
+    pub(super) fn new(listener: TcpListener, router: Router) -> io::Result<Self> {
+        Ok(Self { address: listener.local_addr()?, listener, router })
+    }
+
+    /// The address, with the port that was chosen if 0 was asked for.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` is done, then lets the streams under way end, for ten seconds.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let graceful = GracefulShutdown::new();
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => serve_connection(stream, &self.router, &graceful),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                () = &mut shutdown => break,
+            }
+        }
+        drop(self.listener);
+        if timeout(DRAIN, graceful.shutdown()).await.is_err() {
+            tracing::warn!("streams under way were cut after {} s", DRAIN.as_secs());
+        }
+    }
+}
+
+fn serve_connection(stream: TcpStream, router: &Router, graceful: &GracefulShutdown) {
+    // Nagle's algorithm with delayed acknowledgements costs 40 ms at the first token.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    let service = router.clone().map_request(|request: Request<_>| request.map(Body::new));
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+    builder.http2().timer(TokioTimer::new());
+    let connection = builder
+        .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
+        .into_owned();
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    });
+}

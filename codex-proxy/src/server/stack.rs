@@ -1,0 +1,150 @@
+//! What stands around what, and why.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use codex_auth::CredentialProvider;
+use http::{Request, Response};
+use tower::{
+    Layer as _, Service, ServiceBuilder, ServiceExt as _,
+    retry::RetryLayer,
+    timeout::TimeoutLayer,
+    util::BoxCloneSyncService,
+};
+use tower_http::{
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    sensitive_headers::SetSensitiveRequestHeadersLayer,
+    trace::TraceLayer,
+};
+
+use super::decode::decode;
+use crate::{
+    BoxError,
+    auth::CodexAuthLayer,
+    chat::ChatCompletionsLayer,
+    error::ErrorLayer,
+    gate::ClientGateLayer,
+    models::Models,
+    responses::ResponsesLayer,
+    route::{ProfileTable, RouteLayer},
+    upstream::{ConnectRetry, Upstream},
+};
+
+/// A service that may fail; the error layer around it does not.
+pub(super) type Fallible = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+/// A service that answers everything, errors included.
+pub(super) type Answering = BoxCloneSyncService<Request<Body>, Response<Body>, std::convert::Infallible>;
+
+/// What the layers are made of.
+#[derive(Debug)]
+pub(super) struct Stack<P> {
+    pub(super) profiles: P,
+    pub(super) upstream: Upstream,
+    pub(super) limits: Limits,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) body_bytes: usize,
+    pub(super) head: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body_bytes: 64 << 20, head: Duration::from_mins(2) }
+    }
+}
+
+impl<P> Stack<P>
+where
+    P: CredentialProvider + ProfileTable + Clone,
+{
+    /// The rings around everything, whatever the path.
+    pub(super) fn outer<S>(&self, routes: S) -> Answering
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible>
+            + Clone + Send + Sync + 'static,
+        S::Future: Send,
+    {
+        let service = ServiceBuilder::new()
+            // outermost, so that the span can carry it
+            .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+            // the upstream's own id, if there is one, goes before ours
+            .layer(PropagateRequestIdLayer::x_request_id())
+            // before anything could print them
+            .layer(SetSensitiveRequestHeadersLayer::new([http::header::AUTHORIZATION, http::header::COOKIE]))
+            // method and path, never a query or a body
+            .layer(TraceLayer::new_for_http().make_span_with(span))
+            // nothing on disk is touched before it says yes
+            .layer(ClientGateLayer::loopback())
+            .service(routes);
+        BoxCloneSyncService::new(service)
+    }
+
+    /// Which profile serves: decided once, above every layer that uses a login.
+    pub(super) fn routed(&self, service: Answering) -> Answering {
+        BoxCloneSyncService::new(RouteLayer::new(self.profiles.clone()).layer(service))
+    }
+
+    /// `/v1/chat/completions`: translated for a ChatGPT login.
+    pub(super) fn chat(&self) -> Answering {
+        let translated = ChatCompletionsLayer::new()
+            .with_body_limit(self.limits.body_bytes)
+            .layer(self.credentialed())
+            .map_response(|response| response.map(Body::new));
+        self.answering(BoxCloneSyncService::new(translated))
+    }
+
+    /// `/v1/responses`: untouched for Codex, adapted for other clients of a ChatGPT login.
+    pub(super) fn responses(&self) -> Answering {
+        let adapted = ResponsesLayer::new()
+            .with_body_limit(self.limits.body_bytes)
+            .layer(self.credentialed())
+            .map_response(|response| response.map(Body::new));
+        self.answering(BoxCloneSyncService::new(adapted))
+    }
+
+    /// `/v1/models`: cached for each profile.
+    pub(super) fn models(&self) -> Answering {
+        self.answering(BoxCloneSyncService::new(Models::new(self.credentialed())))
+    }
+
+    /// Every other path below `/v1`: passed on with the login.
+    pub(super) fn passed_on(&self) -> Answering {
+        self.answering(self.credentialed())
+    }
+
+    /// Errors rendered once, around everything that may fail; bodies made plain JSON within.
+    fn answering(&self, service: Fallible) -> Answering {
+        let limit_bytes = self.limits.body_bytes;
+        let service = ServiceBuilder::new()
+            .layer(ErrorLayer::new())
+            .map_request(move |request| decode(request, limit_bytes))
+            .service(service);
+        BoxCloneSyncService::new(service)
+    }
+
+    fn credentialed(&self) -> Fallible {
+        let service = ServiceBuilder::new()
+            // refreshing must not eat the upstream's time
+            .layer(CodexAuthLayer::new(self.profiles.clone()).with_replay_limit(self.limits.body_bytes))
+            // below the login, so that a second connection carries the same one
+            .layer(RetryLayer::new(ConnectRetry::default()))
+            // to the response head, per attempt; a stream has its idle gap
+            .layer(TimeoutLayer::new(self.limits.head))
+            .service(self.upstream.clone())
+            .map_response(|response| response.map(Body::new));
+        BoxCloneSyncService::new(service)
+    }
+}
+
+fn span(request: &Request<Body>) -> tracing::Span {
+    let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    tracing::info_span!(
+        "request",
+        method = %request.method(),
+        path = request.uri().path(),
+        id = id.unwrap_or_default(),
+        profile = tracing::field::Empty,
+    )
+}

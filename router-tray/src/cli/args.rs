@@ -1,0 +1,45 @@
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+
+/// Switch between your Codex logins, and serve the chosen one on localhost.
+///
+/// Without a command: the tray, the window and the server; without a display, the server alone.
+#[derive(Debug, Parser)]
+#[command(name = "codex-router", version)]
+pub(crate) struct Cli {
+    /// The folder of Codex's files [default: $CODEX_HOME, else ~/.codex]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) codex_home: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the chosen profile, without a tray
+    Serve {
+        /// Where to listen [default: 127.0.0.1:9876]
+        #[arg(long, value_name = "ADDR", env = "CODEX_ROUTER_LISTEN")]
+        listen: Option<SocketAddr>,
+    },
+    /// Show the profiles
+    List {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the name of the current profile
+    Current,
+    /// Make a profile the current one
+    Use {
+        /// The profile's name
+        name: String,
+    },
+    /// Save the login that Codex uses now as a profile
+    Save {
+        /// The profile's name [default: made from the e-mail address]
+        name: Option<String>,
+    },
+}

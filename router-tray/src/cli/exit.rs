@@ -1,0 +1,82 @@
+use std::{fmt, io, process::ExitCode};
+
+use codex_profiles::StoreError;
+use codex_proxy::server::ServerError;
+
+/// Why a command failed: one sentence, and the exit code that scripts go by.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    message: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Failed = 1,
+    Usage = 2,
+    NeedsLogin = 3,
+    NoSuchProfile = 4,
+}
+
+impl Failure {
+    /// The command was called in a way that cannot work.
+    pub(crate) fn usage(error: impl fmt::Display) -> Self {
+        Self { kind: Kind::Usage, message: error.to_string() }
+    }
+
+    /// Nothing else helps but to log in.
+    pub(crate) fn needs_login(message: impl fmt::Display) -> Self {
+        Self { kind: Kind::NeedsLogin, message: message.to_string() }
+    }
+
+    /// Says it on standard error.
+    pub(crate) fn report(self) -> ExitCode {
+        eprintln!("codex-router: {}", self.message);
+        ExitCode::from(self.kind as u8)
+    }
+
+    fn failed(error: &(dyn std::error::Error)) -> Self {
+        Self { kind: Kind::Failed, message: with_causes(error) }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::UnknownProfile(_) => {
+                let message = format!("{error}: `codex-router list` shows those there are");
+                Self { kind: Kind::NoSuchProfile, message }
+            }
+            StoreError::NotLoggedIn { .. } => Self::needs_login(format!(
+                "{error}: run `codex login` first, or choose a profile with `codex-router use`"
+            )),
+            _ => Self::failed(&error),
+        }
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self::failed(&error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::failed(&error)
+    }
+}
+
+/// The error and what it comes from, unless its own text says that already.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = error.source();
+    }
+    message
+}

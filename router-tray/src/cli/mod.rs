@@ -1,0 +1,49 @@
+//! The command line.
+
+mod args;
+mod exit;
+mod list;
+mod save;
+mod serve;
+mod switch;
+
+use std::process::ExitCode;
+
+use codex_profiles::{CodexHome, ProfileStore};
+
+pub(crate) use args::Cli;
+use args::Command;
+use exit::Failure;
+
+/// Runs one command; what went wrong is one sentence on standard error.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    start_log();
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(dispatch(cli)).map_or_else(Failure::report, |()| ExitCode::SUCCESS),
+        Err(error) => Failure::from(error).report(),
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let home = match cli.codex_home {
+        Some(folder) => CodexHome::at(std::path::absolute(folder)?),
+        None => CodexHome::discover()?,
+    };
+    let store = || ProfileStore::open(home.clone());
+    match cli.command {
+        None => serve::desktop(&home, None).await,
+        Some(Command::Serve { listen }) => serve::serve(&home, listen).await,
+        Some(Command::List { json }) => list::list(&store()?, json).await,
+        Some(Command::Current) => list::current(&store()?).await,
+        Some(Command::Use { name }) => switch::switch(&store()?, &name).await,
+        Some(Command::Save { name }) => save::save(&store()?, name.as_deref()).await,
+    }
+}
+
+/// `CODEX_ROUTER_LOG`, else `RUST_LOG`, else warnings; always on standard error.
+fn start_log() {
+    let read = |name| std::env::var(name).ok();
+    let filter = read("CODEX_ROUTER_LOG").or_else(|| read("RUST_LOG"));
+    let filter = tracing_subscriber::EnvFilter::new(filter.as_deref().unwrap_or("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
