@@ -19,14 +19,22 @@ async fn main() -> Result<(), BoxError> {
     let endpoint = TokenEndpoint::new(reqwest::Client::new(), issuer);
     let profiles = ProfileStore::open(CodexHome::at(home.path()))?.with_token_endpoint(endpoint);
     let targets = Targets::new(&fake.chatgpt_base_url(), &fake.openai_base_url())?;
-    let openai = Server::builder(profiles).targets(targets).build()?.into_router();
-    let app = Router::new().route("/mine", get(async || "mine")).fallback_service(openai);
+    let openai = Server::builder(profiles)
+        .targets(targets)
+        .build()?
+        .into_router();
+    let app = Router::new()
+        .route("/mine", get(async || "mine"))
+        .fallback_service(openai);
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     tokio::spawn(async move { axum::serve(listener, app).await });
 
-    assert_eq!(reqwest::get(format!("{url}/mine")).await?.text().await?, "mine");
+    assert_eq!(
+        reqwest::get(format!("{url}/mine")).await?.text().await?,
+        "mine"
+    );
     let models = reqwest::get(format!("{url}/v1/models")).await?;
     assert_eq!(models.headers()["x-codex-router-profile"], "work");
     Ok(())

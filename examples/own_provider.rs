@@ -24,7 +24,10 @@ impl CredentialProvider for OneKey {
 
     async fn refresh(&self, stale: &Credentials) -> Result<Credentials, CredentialError> {
         let profile = stale.profile().clone();
-        Err(CredentialError::LoginRequired { profile, reason: LoginReason::Refused })
+        Err(CredentialError::LoginRequired {
+            profile,
+            reason: LoginReason::Refused,
+        })
     }
 }
 
@@ -41,6 +44,9 @@ async fn main() -> Result<(), BoxError> {
     let request = Request::get("/v1/models").body(Full::<Bytes>::default())?;
     let answer = openai.oneshot(request).await?;
     assert_eq!(answer.status(), 200);
-    eprintln!("{} bytes of models", answer.into_body().collect().await?.to_bytes().len());
+    eprintln!(
+        "{} bytes of models",
+        answer.into_body().collect().await?.to_bytes().len()
+    );
     Ok(())
 }

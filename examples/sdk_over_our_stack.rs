@@ -7,7 +7,8 @@ use bytes::Bytes;
 use codex_auth::{Issuer, refresh::TokenEndpoint};
 use codex_profiles::{CodexHome, ProfileStore};
 use codex_proxy::{
-    BoxError, auth::CodexAuthLayer, chat::ChatCompletionsLayer, upstream::Targets, upstream::Upstream,
+    BoxError, auth::CodexAuthLayer, chat::ChatCompletionsLayer, upstream::Targets,
+    upstream::Upstream,
 };
 use fake_openai::{FakeOpenAi, write_home};
 use http::Request;
@@ -19,7 +20,10 @@ use tower::{ServiceBuilder, ServiceExt as _};
 async fn main() -> Result<(), BoxError> {
     let fake = FakeOpenAi::start().await; // in place of OpenAI
     let home = tempfile::tempdir()?;
-    write_home(home.path(), &[("work", fake.auth_json(&fake.account("user-1", "acct-1")))])?;
+    write_home(
+        home.path(),
+        &[("work", fake.auth_json(&fake.account("user-1", "acct-1")))],
+    )?;
     let endpoint = TokenEndpoint::new(reqwest::Client::new(), Issuer::new(fake.issuer_url()));
     let profiles = ProfileStore::open(CodexHome::at(home.path()))?.with_token_endpoint(endpoint);
     let targets = Targets::new(&fake.chatgpt_base_url(), &fake.openai_base_url())?;
@@ -31,10 +35,15 @@ async fn main() -> Result<(), BoxError> {
 
     let body = json!({"model": "gpt-5.5", "messages": [{"role": "user", "content": "hello"}]});
     let request = Request::post("/v1/chat/completions").header("content-type", "application/json");
-    let answer = chat.oneshot(request.body(Full::<Bytes>::from(body.to_string()))?).await?;
+    let answer = chat
+        .oneshot(request.body(Full::<Bytes>::from(body.to_string()))?)
+        .await?;
     let answer: Value = serde_json::from_slice(&answer.into_body().collect().await?.to_bytes())?;
     let text = &answer["choices"][0]["message"]["content"];
-    assert!(text.as_str().is_some_and(|text| text.contains("hello")), "{answer}");
+    assert!(
+        text.as_str().is_some_and(|text| text.contains("hello")),
+        "{answer}"
+    );
     eprintln!("{text}");
     Ok(())
 }

@@ -5,7 +5,9 @@
 use bytes::Bytes;
 use codex_auth::{Issuer, refresh::TokenEndpoint};
 use codex_profiles::{CodexHome, ProfileStore};
-use codex_proxy::{BoxError, auth::CodexAuthLayer, auth::ServedBy, upstream::Targets, upstream::Upstream};
+use codex_proxy::{
+    BoxError, auth::CodexAuthLayer, auth::ServedBy, upstream::Targets, upstream::Upstream,
+};
 use fake_openai::{FakeOpenAi, write_home};
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
@@ -25,10 +27,21 @@ async fn main() -> Result<(), BoxError> {
         .layer(CodexAuthLayer::new(profiles))
         .service(Upstream::new(reqwest::Client::new()).with_targets(targets));
 
-    let request = Request::get("/v1/models?client_version=0.169.0").body(Full::<Bytes>::default())?;
+    let request =
+        Request::get("/v1/models?client_version=0.169.0").body(Full::<Bytes>::default())?;
     let answer = codex.oneshot(request).await?;
-    assert_eq!(answer.status(), 200, "the expired token was refreshed on the way");
-    assert_eq!(answer.extensions().get::<ServedBy>().unwrap().0.as_str(), "work");
-    eprintln!("{} bytes of models", answer.into_body().collect().await?.to_bytes().len());
+    assert_eq!(
+        answer.status(),
+        200,
+        "the expired token was refreshed on the way"
+    );
+    assert_eq!(
+        answer.extensions().get::<ServedBy>().unwrap().0.as_str(),
+        "work"
+    );
+    eprintln!(
+        "{} bytes of models",
+        answer.into_body().collect().await?.to_bytes().len()
+    );
     Ok(())
 }

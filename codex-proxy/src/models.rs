@@ -111,7 +111,13 @@ impl<S> Question<S> {
         match (self.fetch(&key).await?, known) {
             (Fetched::List(list), _) => {
                 let list = Arc::new(list);
-                self.keep(key, Entry { list: list.clone(), read_at: Instant::now() });
+                self.keep(
+                    key,
+                    Entry {
+                        list: list.clone(),
+                        read_at: Instant::now(),
+                    },
+                );
                 self.render(&list)
             }
             // A list of yesterday serves better than an error.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     route::ProfileTable,
-    upstream::{Targets, Upstream, client_builder},
+    upstream::{Targets, Upstream, WorkspaceLayer, client_builder},
 };
 
 /// The whole server, not yet bound to an address.
@@ -118,8 +118,12 @@ where
             Some(client) => client,
             None => client_builder().build().map_err(ServerError::Client)?,
         };
-        let upstream = Upstream::new(client).with_targets(self.targets);
-        let stack = Stack { profiles: self.profiles, upstream, limits: self.limits };
+        let stack = Stack {
+            profiles: self.profiles,
+            workspaces: WorkspaceLayer::new(client.clone(), self.targets.clone()),
+            upstream: Upstream::new(client).with_targets(self.targets),
+            limits: self.limits,
+        };
         Ok(Server { router: router::router(&stack) })
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     models::Models,
     responses::ResponsesLayer,
     route::{ProfileTable, RouteLayer},
-    upstream::{ConnectRetry, Upstream},
+    upstream::{ConnectRetry, Upstream, WorkspaceLayer},
 };
 
 /// A service that may fail; the error layer around it does not.
@@ -40,6 +40,7 @@ pub(super) type Answering = BoxCloneSyncService<Request<Body>, Response<Body>, s
 pub(super) struct Stack<P> {
     pub(super) profiles: P,
     pub(super) upstream: Upstream,
+    pub(super) workspaces: WorkspaceLayer,
     pub(super) limits: Limits,
 }
 
@@ -128,6 +129,8 @@ where
         let service = ServiceBuilder::new()
             // refreshing must not eat the upstream's time
             .layer(CodexAuthLayer::new(self.profiles.clone()).with_replay_limit(self.limits.body_bytes))
+            // per login, once; outside the retry, since it is a call of its own
+            .layer(self.workspaces.clone())
             // below the login, so that a second connection carries the same one
             .layer(RetryLayer::new(ConnectRetry::default()))
             // to the response head, per attempt; a stream has its idle gap

@@ -22,7 +22,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 ];
 
 /// Between the client and this program alone: its cookies, its browser, its idea of encodings.
-const NOT_FOR_UPSTREAM: [HeaderName; 12] = [
+const NOT_FOR_UPSTREAM: [HeaderName; 11] = [
     header::HOST,
     header::CONTENT_LENGTH,
     header::ACCEPT_ENCODING,
@@ -34,17 +34,17 @@ const NOT_FOR_UPSTREAM: [HeaderName; 12] = [
     HeaderName::from_static("sec-fetch-mode"),
     HeaderName::from_static("sec-fetch-dest"),
     HeaderName::from_static("x-request-id"),
-    HeaderName::from_static("x-openai-account-routing-override"),
 ];
 
 /// All that the ChatGPT backend is told by a client that is not Codex.
-const FROM_OTHER_CLIENTS: [HeaderName; 8] = [
+const FROM_OTHER_CLIENTS: [HeaderName; 9] = [
     header::ACCEPT,
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
     header::CONTENT_ENCODING,
     CHATGPT_ACCOUNT_ID,
     X_OPENAI_FEDRAMP,
+    HeaderName::from_static("x-openai-account-routing-override"),
     HeaderName::from_static("session-id"),
     HeaderName::from_static("thread-id"),
 ];
@@ -84,7 +84,8 @@ pub(super) fn prepare_answer(headers: &mut HeaderMap) {
     remove_all(headers, &NOT_FOR_CLIENT);
 }
 
-fn introduce_ourselves(headers: &mut HeaderMap) {
+/// Says who calls, and nothing of the client that is not needed.
+pub(super) fn introduce_ourselves(headers: &mut HeaderMap) {
     let foreign: Vec<HeaderName> = headers
         .keys()
         .filter(|name| !FROM_OTHER_CLIENTS.contains(name))

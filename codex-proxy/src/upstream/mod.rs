@@ -23,9 +23,11 @@ mod connect;
 mod headers;
 mod service;
 mod target;
+mod workspace;
 
 pub use body::Coalesce;
 pub use connect::{ConnectRetry, client_builder};
 pub use headers::is_codex_client;
 pub use service::Upstream;
 pub use target::{InvalidBaseUrl, Targets};
+pub use workspace::{Workspace, WorkspaceLayer};

@@ -8,7 +8,7 @@ use http_body::Body;
 use http_body_util::BodyDataStream;
 use tower::Service;
 
-use super::{Coalesce, Targets, headers};
+use super::{Coalesce, Targets, headers, workspace::WorkspaceOrigin};
 use crate::{ApiError, BoxError};
 
 /// The innermost service: sends a request where its login is accepted; see the [module](super).
@@ -41,8 +41,11 @@ impl Upstream {
         let (mut parts, body) = request.into_parts();
         let credentials = parts.extensions.get::<Credentials>().ok_or_else(no_login)?;
         let backend = credentials.backend();
-        let mut outgoing =
-            reqwest::Request::new(parts.method, self.targets.resolve(backend, &parts.uri)?);
+        let mut url = self.targets.resolve(backend, &parts.uri)?;
+        if let Some(WorkspaceOrigin(origin)) = parts.extensions.get() {
+            url = move_to(origin, &url);
+        }
+        let mut outgoing = reqwest::Request::new(parts.method, url);
         headers::prepare_request(&mut parts.headers, backend);
         if !body.is_end_stream() {
             // Known lengths are sent as such: Codex is never chunked, and servers may insist.
@@ -84,6 +87,14 @@ where
             Ok(answer.map(Coalesce::new))
         })
     }
+}
+
+/// The same path and query at another origin.
+fn move_to(origin: &reqwest::Url, url: &reqwest::Url) -> reqwest::Url {
+    let mut moved = origin.clone();
+    moved.set_path(url.path());
+    moved.set_query(url.query());
+    moved
 }
 
 fn no_login() -> ApiError {

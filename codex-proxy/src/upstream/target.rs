@@ -50,6 +50,23 @@ impl Targets {
         })
     }
 
+    pub(super) fn accounts_check(&self) -> Url {
+        let mut url = self.chatgpt.clone();
+        // The path style depends on the base (wire reference 8.5).
+        let style = if url.path().contains("/backend-api") {
+            "wham"
+        } else {
+            "api/codex"
+        };
+        url.set_path(&format!("{}/{style}/accounts/check", self.chatgpt.path()));
+        url
+    }
+
+    /// True of a base that only a test or a relay of the person's own can have.
+    pub(super) fn chatgpt_is_plain_http(&self) -> bool {
+        self.chatgpt.scheme() == "http"
+    }
+
     /// The address for a request to `uri` (a path below `/v1`) with a login of this kind.
     pub(super) fn resolve(&self, backend: Backend, uri: &Uri) -> Result<Url, ApiError> {
         let path = uri.path();
