@@ -3,6 +3,9 @@
 //! Layers return a [`BoxError`]; at the outer edge of a stack [`ApiError::from_boxed`] finds the
 //! cause and turns it into a status and JSON of the shape that OpenAI clients expect.
 
+mod answer;
+mod layer;
+
 use std::error::Error;
 
 use bytes::Bytes;
@@ -13,6 +16,8 @@ use http::{
 use serde_json::json;
 
 use codex_auth::CredentialError;
+
+pub use layer::{ErrorLayer, ErrorService};
 
 /// The error type of every layer here.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -143,7 +148,7 @@ impl ApiError {
         if find::<http_body_util::LengthLimitError>(error).is_some() {
             return Self::body_too_large();
         }
-        if find::<tower_http::timeout::TimeoutError>(error).is_some() {
+        if find::<tower::timeout::error::Elapsed>(error).is_some() {
             return Self::upstream_timeout();
         }
         Self::unreachable_upstream(error)

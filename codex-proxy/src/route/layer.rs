@@ -1,0 +1,110 @@
+use std::{
+    mem,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use codex_auth::{ProfileRef, RouteHint};
+use futures_util::future::BoxFuture;
+use http::{HeaderName, HeaderValue, Request, Response};
+use tower::{Layer, Service};
+
+use super::{ChosenProfile, ProfileTable, RouteReason, wish::Wish};
+use crate::ApiError;
+
+/// On a request: the profile that must serve it.
+pub const X_CODEX_PROFILE: HeaderName = HeaderName::from_static("x-codex-profile");
+/// On an answer: the profile that served it.
+pub const X_CODEX_ROUTER_PROFILE: HeaderName = HeaderName::from_static("x-codex-router-profile");
+/// On an answer: why that profile served it.
+pub const X_CODEX_ROUTER_REASON: HeaderName = HeaderName::from_static("x-codex-router-reason");
+
+/// Chooses the profile of each request; see the [module](super).
+#[derive(Debug, Clone)]
+pub struct RouteLayer<T> {
+    table: T,
+}
+
+impl<T> RouteLayer<T> {
+    /// A layer that asks `table`.
+    pub fn new(table: T) -> Self {
+        Self { table }
+    }
+}
+
+impl<S, T: Clone> Layer<S> for RouteLayer<T> {
+    type Service = Route<S, T>;
+
+    fn layer(&self, inner: S) -> Route<S, T> {
+        Route {
+            inner,
+            table: self.table.clone(),
+        }
+    }
+}
+
+/// The service of [`RouteLayer`].
+#[derive(Debug, Clone)]
+pub struct Route<S, T> {
+    inner: S,
+    table: T,
+}
+
+impl<S, T, B, R> Service<Request<B>> for Route<S, T>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    T: ProfileTable + Clone,
+    B: Send + 'static,
+    R: From<Bytes>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let next = self.inner.clone();
+        let mut ready = mem::replace(&mut self.inner, next);
+        let table = self.table.clone();
+        Box::pin(async move {
+            let (chosen, reason) = match choose(&table, &mut request).await {
+                Ok(chosen) => chosen,
+                Err(error) => return Ok(error.into_response()),
+            };
+            tracing::Span::current().record("profile", chosen.profile.as_str());
+            let hint = RouteHint::profile(chosen.profile.clone()).with_backend(chosen.backend);
+            request.extensions_mut().insert(hint);
+            let response = ready.call(request).await?;
+            Ok(receipt(response, &chosen.profile, reason))
+        })
+    }
+}
+
+async fn choose<T: ProfileTable, B>(
+    table: &T,
+    request: &mut Request<B>,
+) -> Result<(ChosenProfile, RouteReason), ApiError> {
+    let wish = Wish::take(request.headers_mut())?;
+    let chosen = table.choose(wish.as_ref().map(|wish| &wish.profile)).await;
+    let chosen = chosen.map_err(|error| ApiError::from(&error))?;
+    let reason = wish.map_or(chosen.default_reason, |wish| wish.reason);
+    Ok((chosen, reason))
+}
+
+fn receipt<R>(mut response: Response<R>, profile: &ProfileRef, reason: RouteReason) -> Response<R> {
+    let headers = response.headers_mut();
+    // A profile's name has no control characters, so it always fits; UTF-8 goes as it is.
+    if let Ok(name) = HeaderValue::from_bytes(profile.as_str().as_bytes()) {
+        headers.insert(X_CODEX_ROUTER_PROFILE, name);
+    }
+    headers.insert(
+        X_CODEX_ROUTER_REASON,
+        HeaderValue::from_static(reason.as_str()),
+    );
+    response
+}

@@ -1,0 +1,159 @@
+use codex_auth::Backend;
+use http::{StatusCode, Uri};
+use reqwest::Url;
+
+use crate::ApiError;
+
+/// What the ChatGPT backend has below `/codex`. *Source:* wire reference 8.4.
+const CHATGPT_PATHS: [&str; 7] = [
+    "responses",
+    "models",
+    "images",
+    "alpha",
+    "realtime",
+    "live",
+    "memories",
+];
+
+/// Where each kind of login is accepted.
+#[derive(Debug, Clone)]
+pub struct Targets {
+    chatgpt: Url,
+    openai: Url,
+}
+
+/// A base address that is not an absolute `http` or `https` one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an http or https address")]
+pub struct InvalidBaseUrl(String);
+
+impl Default for Targets {
+    fn default() -> Self {
+        Self::new(
+            "https://chatgpt.com/backend-api",
+            "https://api.openai.com/v1",
+        )
+        .expect("both are absolute https addresses")
+    }
+}
+
+impl Targets {
+    /// The ChatGPT backend (such as `https://chatgpt.com/backend-api`) and the public API (such
+    /// as `https://api.openai.com/v1`).
+    ///
+    /// # Errors
+    /// [`InvalidBaseUrl`] names the one that cannot be used.
+    pub fn new(chatgpt: &str, openai: &str) -> Result<Self, InvalidBaseUrl> {
+        Ok(Self {
+            chatgpt: base_url(chatgpt)?,
+            openai: base_url(openai)?,
+        })
+    }
+
+    /// The address for a request to `uri` (a path below `/v1`) with a login of this kind.
+    pub(super) fn resolve(&self, backend: Backend, uri: &Uri) -> Result<Url, ApiError> {
+        let path = uri.path();
+        let rest = path
+            .strip_prefix("/v1")
+            .unwrap_or(path)
+            .trim_start_matches('/');
+        let (base, prefix) = match backend {
+            Backend::ChatGpt => (&self.chatgpt, format!("{}/codex/", self.chatgpt.path())),
+            Backend::OpenAi => (&self.openai, format!("{}/", self.openai.path())),
+        };
+        if backend == Backend::ChatGpt && !has_on_chatgpt(rest) {
+            return Err(only_with_api_key(path));
+        }
+        let mut url = base.clone();
+        url.set_path(&format!("{prefix}{rest}"));
+        url.set_query(uri.query());
+        // Dot segments are resolved by now; none may lead out of what the login is meant for.
+        if url.path().starts_with(&prefix) {
+            Ok(url)
+        } else {
+            Err(not_below_base())
+        }
+    }
+}
+
+fn base_url(text: &str) -> Result<Url, InvalidBaseUrl> {
+    let invalid = || InvalidBaseUrl(text.to_owned());
+    let url = Url::parse(text.trim().trim_end_matches('/')).map_err(|_| invalid())?;
+    let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
+    // `Url` writes an empty path as "/", which would double the separator.
+    if usable && url.path() != "/" {
+        Ok(url)
+    } else {
+        Err(invalid())
+    }
+}
+
+fn has_on_chatgpt(rest: &str) -> bool {
+    CHATGPT_PATHS.contains(&rest.split('/').next().unwrap_or_default())
+}
+
+fn only_with_api_key(path: &str) -> ApiError {
+    let message = format!(
+        "`{path}` does not exist for a ChatGPT login: choose a profile with an API key for it, \
+         for example with the header `x-codex-profile`"
+    );
+    ApiError::router(StatusCode::NOT_FOUND, "not_available_for_login", message)
+}
+
+fn not_below_base() -> ApiError {
+    ApiError::invalid_request("invalid_path", "the path leads out of the API")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(backend: Backend, uri: &str) -> Result<String, ApiError> {
+        let targets = Targets::new("http://c.example/backend-api/", "http://o.example/v1").unwrap();
+        targets
+            .resolve(backend, &uri.parse().unwrap())
+            .map(String::from)
+    }
+
+    #[test]
+    fn each_login_has_its_own_address() {
+        let uri = "/v1/responses?x=1";
+        assert_eq!(
+            resolve(Backend::ChatGpt, uri).unwrap(),
+            "http://c.example/backend-api/codex/responses?x=1"
+        );
+        assert_eq!(
+            resolve(Backend::OpenAi, uri).unwrap(),
+            "http://o.example/v1/responses?x=1"
+        );
+    }
+
+    #[test]
+    fn what_a_chatgpt_login_has_not_is_said_with_the_remedy() {
+        let error = resolve(Backend::ChatGpt, "/v1/embeddings").unwrap_err();
+        assert_eq!(error.status, StatusCode::NOT_FOUND);
+        assert!(error.message.contains("API key"), "{}", error.message);
+        assert!(resolve(Backend::OpenAi, "/v1/embeddings").is_ok());
+    }
+
+    #[test]
+    fn no_path_leads_out_of_the_api() {
+        for path in [
+            "/v1/responses/../../accounts",
+            "/v1/responses/%2e%2e/%2E%2E/accounts",
+        ] {
+            assert!(resolve(Backend::ChatGpt, path).is_err(), "{path}");
+        }
+        assert!(resolve(Backend::OpenAi, "/v1/../admin").is_err());
+    }
+
+    #[test]
+    fn a_base_address_must_be_absolute() {
+        for bad in ["chatgpt.com", "ftp://x/y", "/backend-api", "http://host"] {
+            assert!(
+                Targets::new(bad, "https://api.openai.com/v1").is_err(),
+                "{bad}"
+            );
+        }
+    }
+}

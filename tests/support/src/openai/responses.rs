@@ -1,0 +1,119 @@
+//! `POST /v1/responses`, streamed and not.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use serde_json::Value;
+
+use super::{ApiError, body_with_model, check_fields, organization};
+use crate::answers::{answer, set};
+use crate::intake::Call;
+use crate::responses::{Problem, Reply, check_input};
+use crate::shared::Shared;
+
+const KNOWN: [&str; 31] = [
+    "background",
+    "client_metadata",
+    "context_management",
+    "conversation",
+    "include",
+    "input",
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
+    "model",
+    "parallel_tool_calls",
+    "previous_response_id",
+    "prompt",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "reasoning",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "user",
+];
+
+pub(super) async fn create(
+    State(shared): State<Arc<Shared>>,
+    Extension(call): Extension<Call>,
+) -> Response {
+    match accepted(&shared, &call) {
+        Ok(organization) => reply(&shared, &call, &organization),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// `GET` with an upgrade: there is no WebSocket here.
+pub(super) async fn upgrade(Extension(call): Extension<Call>) -> Response {
+    let status = match call.header("upgrade") {
+        Some(_) => StatusCode::UPGRADE_REQUIRED,
+        None => StatusCode::METHOD_NOT_ALLOWED,
+    };
+    ApiError::new(status, "Method not allowed", None, None).into_response()
+}
+
+fn accepted(shared: &Shared, call: &Call) -> Result<String, ApiError> {
+    let organization = organization(shared, call)?;
+    let body = body_with_model(call)?;
+    check_fields(body, &KNOWN)?;
+    if !body["input"].is_array() && !body["input"].is_string() {
+        return Err(Problem::missing("input").into());
+    }
+    let continued = body["previous_response_id"].as_str();
+    if continued.is_some_and(|id| !shared.is_stored(id)) {
+        let message = format!(
+            "Previous response with id '{}' not found.",
+            continued.unwrap_or("")
+        );
+        let (param, code) = ("previous_response_id", "previous_response_not_found");
+        return Err(ApiError::bad_request(&message, Some(param), Some(code)));
+    }
+    check_input(body, &organization, false, continued.is_none())?;
+    Ok(organization)
+}
+
+fn reply(shared: &Arc<Shared>, call: &Call, organization: &str) -> Response {
+    let reply = Reply::new(shared, call, organization);
+    if call.json["store"] != false {
+        shared.store(reply.id());
+    }
+    let mut response = if call.json["stream"] == Value::Bool(true) {
+        let mut response = reply.stream(shared, call, true);
+        set(
+            &mut response,
+            "content-type",
+            "text/event-stream; charset=utf-8",
+        );
+        response
+    } else {
+        answer(StatusCode::OK, &reply.whole())
+    };
+    set_headers(&mut response, shared, organization);
+    response
+}
+
+/// Headers of every answer of a model.
+pub(super) fn set_headers(response: &mut Response, shared: &Shared, organization: &str) {
+    let serial = shared.next_serial();
+    set(response, "x-request-id", &format!("req_{serial:032x}"));
+    set(response, "openai-organization", organization);
+    set(response, "openai-version", "2020-10-01");
+    set(response, "openai-processing-ms", "1");
+    set(response, "x-ratelimit-limit-requests", "10000");
+    set(response, "x-ratelimit-remaining-requests", "9999");
+}
