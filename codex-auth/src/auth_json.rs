@@ -25,6 +25,33 @@ pub const MAX_BYTES: u64 = 1 << 20;
 /// An object's fields in their order, each value as the bytes it was read from.
 type Fields = IndexMap<String, Box<RawValue>>;
 
+/// What Codex itself writes at the top, and so may leave out on purpose (wire reference 1.2).
+const KNOWN_FIELDS: [&str; 7] = [
+    "auth_mode",
+    "OPENAI_API_KEY",
+    "tokens",
+    "last_refresh",
+    "agent_identity",
+    "personal_access_token",
+    "bedrock_api_key",
+];
+/// The secrets at the top; those of `tokens` are its access and its refresh token.
+const SECRET_FIELDS: [&str; 4] = [
+    "OPENAI_API_KEY",
+    "agent_identity",
+    "personal_access_token",
+    "bedrock_api_key",
+];
+/// The same as [`KNOWN_FIELDS`] inside `tokens`.
+const KNOWN_TOKEN_FIELDS: [&str; 6] = [
+    "id_token",
+    "access_token",
+    "refresh_token",
+    "account_id",
+    "oauth_provenance",
+    "login_owner_id",
+];
+
 /// One login, as `auth.json` holds it. `Debug` shows the mode alone.
 #[derive(Clone)]
 pub struct AuthDotJson {
@@ -171,10 +198,12 @@ pub struct FreshTokens {
 }
 
 /// How new a copy of a login is; the greater of two copies of one identity is the one to keep.
+///
+/// The issuer's time of issue comes first: a later token may well live shorter than the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Generation {
-    expires_at: Option<i64>,
     issued_at: Option<i64>,
+    expires_at: Option<i64>,
     last_refresh: Option<Timestamp>,
 }
 
@@ -243,8 +272,8 @@ impl AuthDotJson {
     pub fn generation(&self) -> Generation {
         let access = self.access_claims();
         Generation {
-            expires_at: access.and_then(|claims| claims.expires_at),
             issued_at: access.and_then(|claims| claims.issued_at),
+            expires_at: access.and_then(|claims| claims.expires_at),
             last_refresh: self.last_refresh(),
         }
     }
@@ -364,6 +393,30 @@ impl AuthDotJson {
         // Codex sends no Authorization when this is missing (wire reference 1.3).
         self.fields
             .insert("last_refresh".to_owned(), raw(&at.to_string()));
+    }
+
+    /// Whether both hold the very same tokens and keys, whatever else differs.
+    #[must_use]
+    pub fn holds_same_secrets(&self, other: &Self) -> bool {
+        SECRET_FIELDS
+            .iter()
+            .all(|name| same(Some(&self.fields), Some(&other.fields), name))
+            && ["access_token", "refresh_token"].iter().all(|name| {
+                same(
+                    self.token_fields.as_ref(),
+                    other.token_fields.as_ref(),
+                    name,
+                )
+            })
+    }
+
+    /// Takes over the fields of `older` that neither this copy nor Codex knows: Codex drops them
+    /// when it rewrites the file. Fields that Codex knows and left out stay left out.
+    pub fn carry_unknown_from(&mut self, older: &Self) {
+        carry(&mut self.fields, &older.fields, &KNOWN_FIELDS);
+        if let (Some(newer), Some(older)) = (&mut self.token_fields, &older.token_fields) {
+            carry(newer, older, &KNOWN_TOKEN_FIELDS);
+        }
     }
 
     fn tokens(&self) -> Option<&Tokens> {
@@ -503,6 +556,24 @@ impl Serialize for FileView<'_> {
             }
         }
         map.end()
+    }
+}
+
+/// Whether a field has the same bytes on both sides; null counts as missing.
+fn same(one: Option<&Fields>, other: Option<&Fields>, name: &str) -> bool {
+    let value = |fields: Option<&Fields>| -> Option<String> {
+        let raw = fields?.get(name)?.get();
+        (raw != "null").then(|| raw.to_owned())
+    };
+    value(one) == value(other)
+}
+
+/// Adds what `older` alone holds and `known` does not name.
+fn carry(newer: &mut Fields, older: &Fields, known: &[&str]) {
+    for (name, value) in older {
+        if !known.contains(&name.as_str()) && !newer.contains_key(name) {
+            newer.insert(name.clone(), value.clone());
+        }
     }
 }
 

@@ -88,6 +88,31 @@ impl Identity {
         Self::Key(key.fingerprint())
     }
 
+    /// Whether both may be one owner: every part that both sides know is equal. An id token that
+    /// arrives with a refresh may fill a gap without making the login somebody else's.
+    #[must_use]
+    pub fn is_compatible_with(&self, other: &Self) -> bool {
+        fn agree(one: Option<&String>, other: Option<&String>) -> bool {
+            one.zip(other).is_none_or(|(one, other)| one == other)
+        }
+        match (self, other) {
+            (
+                Self::ChatGpt {
+                    user_id: user,
+                    account_id: account,
+                },
+                Self::ChatGpt {
+                    user_id,
+                    account_id,
+                },
+            ) => {
+                agree(user.as_ref(), user_id.as_ref())
+                    && agree(account.as_ref(), account_id.as_ref())
+            }
+            _ => self == other,
+        }
+    }
+
     /// A short name that is fit for a file name and gives nothing away: 32 hexadecimal digits.
     #[must_use]
     pub fn fingerprint(&self) -> String {
@@ -281,6 +306,19 @@ mod tests {
     fn an_email_cannot_print() {
         let shown = format!("{:?}", claims(&json!({"email": "a@b.c"})));
         assert!(!shown.contains("a@b.c"), "{shown}");
+    }
+
+    #[test]
+    fn an_identity_with_a_gap_is_compatible_and_another_user_or_workspace_is_not() {
+        let identity = |user: Option<&str>, account: &str| Identity::ChatGpt {
+            user_id: user.map(str::to_owned),
+            account_id: Some(account.to_owned()),
+        };
+        let full = identity(Some("u1"), "a1");
+        assert!(full.is_compatible_with(&identity(None, "a1")));
+        assert!(!full.is_compatible_with(&identity(Some("u2"), "a1")));
+        assert!(!full.is_compatible_with(&identity(Some("u1"), "a2")));
+        assert!(!full.is_compatible_with(&Identity::Key("a1".into())));
     }
 
     #[test]

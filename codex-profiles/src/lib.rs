@@ -1,1 +1,73 @@
-//! codex-profiles
+//! Many Codex logins on disk, which one is current, and keeping each of them alive.
+//!
+//! A [`ProfileStore`] works on the folder that Codex uses, [`CodexHome`]: the live login in
+//! `auth.json`, and one saved login in each folder of `profiles/`. It is a
+//! [`CredentialProvider`](codex_auth::CredentialProvider), so it can stand behind `codex-proxy`'s
+//! `CodexAuthLayer` as it is.
+//!
+//! The promise above all others: **no login is lost**, by a race, a crash, a full disk, a switch or
+//! Codex refreshing behind our back. Hence, in this order of importance:
+//!
+//! - Every file is replaced as a whole ([`fs::atomic`]), under a lock ([`fs::lock`]), and only by a
+//!   newer copy of the same identity. The live file is written under Codex's own locks.
+//! - A refresh token, which works once, is posted by one task of one process, after everything was
+//!   read again, with the intent and the room for the answer on disk.
+//! - What is in the way and belongs to nobody is kept, as the profile `unsaved-<n>`, or beside the
+//!   file as `auth.json.broken-<time>`.
+//!
+//! ```
+//! use codex_auth::{AuthDotJson, CredentialProvider as _, RouteHint, secret::ApiKey};
+//! use codex_profiles::{CodexHome, ProfileName, ProfileStore, RouteSource};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path();
+//! let store = ProfileStore::open(CodexHome::at(path))?;
+//!
+//! let work = ProfileName::parse("work")?;
+//! let login = AuthDotJson::from_api_key(ApiKey::new("sk-example"));
+//! store.add(login, Some(work.clone())).await?;
+//! store.use_profile(&work).await?;
+//!
+//! let route = store.route(None).await?;
+//! assert_eq!((route.profile.as_str(), route.source), ("work", RouteSource::Current));
+//! let credentials = store.credentials(&RouteHint::default()).await?;
+//! assert_eq!(credentials.profile().as_str(), "work");
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod error;
+pub mod fs;
+pub mod home;
+pub mod profile;
+pub mod report;
+pub mod route;
+pub mod save;
+pub mod state;
+pub mod store;
+pub mod switch;
+
+mod disk;
+mod faults;
+mod journal;
+mod keep;
+mod memory;
+mod object;
+mod recovery;
+mod refresher;
+
+#[cfg(test)]
+mod testing;
+
+pub use error::StoreError;
+pub use fs::ReadError;
+pub use home::CodexHome;
+pub use profile::{Condition, LIVE, Profile, ProfileName, ProfileNameError};
+pub use report::Report;
+pub use route::{Route, RouteSource};
+pub use save::Saved;
+pub use state::State;
+pub use store::ProfileStore;
+pub use switch::Switched;

@@ -200,6 +200,47 @@ fn a_rotation_changes_the_tokens_and_nothing_else() {
 }
 
 #[test]
+fn a_later_token_that_lives_shorter_is_the_newer_one() {
+    let at = |iat: i64, exp: i64| {
+        parse(&json!({"tokens": {"access_token": jwt(&json!({"iat": iat, "exp": exp}))}}))
+            .unwrap()
+            .generation()
+    };
+    assert!(at(200, 300) > at(100, 900));
+}
+
+#[test]
+fn what_codex_dropped_without_knowing_it_is_carried_over_and_nothing_else() {
+    let old = parsed();
+    let mut file = chatgpt_file();
+    for gone in ["future", "last_refresh"] {
+        file.as_object_mut().unwrap().remove(gone);
+    }
+    for gone in ["novel", "oauth_provenance"] {
+        file["tokens"].as_object_mut().unwrap().remove(gone);
+    }
+    let mut new = parse(&file).unwrap();
+
+    new.carry_unknown_from(&old);
+
+    let written: Value = serde_json::from_slice(&new.to_bytes()).unwrap();
+    assert_eq!(written["future"], json!({"deep": [1.10, null]}));
+    assert_eq!(written["tokens"]["novel"], json!(true));
+    assert!(written["tokens"].get("oauth_provenance").is_none());
+    assert!(written.get("last_refresh").is_none());
+}
+
+#[test]
+fn only_tokens_and_keys_tell_two_copies_apart_in_secrets() {
+    let mut file = chatgpt_file();
+    file["last_refresh"] = json!("2026-12-01T00:00:00Z");
+    file.as_object_mut().unwrap().remove("OPENAI_API_KEY");
+    assert!(parse(&file).unwrap().holds_same_secrets(&parsed()));
+    file["tokens"]["refresh_token"] = json!("rt_other");
+    assert!(!parse(&file).unwrap().holds_same_secrets(&parsed()));
+}
+
+#[test]
 fn unknown_values_survive_to_the_byte() {
     let odd = r#"{"tokens":{"access_token":"t","x":1.10,"y":123456789012345678901234567890},"z":1e400,"u":"\u00e9"}"#;
     let written =

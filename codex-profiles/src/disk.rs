@@ -1,0 +1,258 @@
+//! The files of the logins, read and written one at a time. Everything here blocks.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use codex_auth::{AuthDotJson, AuthJsonError, Identity};
+use jiff::Timestamp;
+use tracing::warn;
+
+use crate::{
+    error::StoreError,
+    faults::{Faults, Step},
+    fs::{
+        ReadError, atomic,
+        lock::FileLock,
+        read::{self, Reading},
+        stamp::Stamp,
+    },
+    home::CodexHome,
+    profile::{Place, ProfileName, ProfileNameError},
+};
+
+/// Switches and writes take milliseconds; a longer wait means that something hangs.
+const PROFILES_LIMIT: Duration = Duration::from_secs(20);
+/// Codex holds its first lock over a whole commit, and the second for milliseconds.
+const CODEX_LIMIT: Duration = Duration::from_secs(10);
+
+/// One home's files.
+#[derive(Debug, Clone)]
+pub(crate) struct Disk {
+    pub(crate) home: CodexHome,
+    pub(crate) faults: Faults,
+}
+
+/// Proof that nobody else of us changes a saved login or switches.
+#[derive(Debug)]
+pub(crate) struct ProfilesLock {
+    _lock: FileLock,
+}
+
+/// A folder of `profiles/`, with the name that it may or may not have.
+pub(crate) type FolderName = Result<ProfileName, (String, ProfileNameError)>;
+
+impl Disk {
+    pub(crate) fn new(home: CodexHome) -> Self {
+        let faults = Faults::default();
+        Self { home, faults }
+    }
+
+    pub(crate) fn path_of(&self, place: &Place) -> PathBuf {
+        match place {
+            Place::Profile(name) => self.home.auth_json_of(name),
+            Place::Live => self.home.auth_json(),
+        }
+    }
+
+    /// What lies at a place now.
+    pub(crate) fn reading(&self, place: &Place) -> Reading {
+        let path = self.path_of(place);
+        if let Place::Profile(name) = place
+            && let Err(error) = self.inside_profiles(name)
+        {
+            return Reading {
+                login: Err(error),
+                stamp: Stamp::of(&path),
+                settled: false,
+            };
+        }
+        read::reading(&path)
+    }
+
+    pub(crate) fn login(&self, place: &Place) -> Result<Arc<AuthDotJson>, ReadError> {
+        self.reading(place).login
+    }
+
+    pub(crate) fn profile(&self, name: &ProfileName) -> Result<Arc<AuthDotJson>, ReadError> {
+        self.login(&Place::Profile(name.clone()))
+    }
+
+    pub(crate) fn live(&self) -> Result<Arc<AuthDotJson>, ReadError> {
+        self.login(&Place::Live)
+    }
+
+    /// Every folder of `profiles/` that is not hidden, sorted by name.
+    pub(crate) fn folders(&self) -> Result<Vec<FolderName>, StoreError> {
+        let path = self.home.profiles();
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(StoreError::io(&path))?,
+        };
+        let mut folders: Vec<FolderName> = entries
+            .flatten()
+            .filter(|entry| entry.path().is_dir())
+            .filter_map(|entry| folder_name(&entry.file_name()))
+            .collect();
+        folders.sort_by(|one, other| text_of(one).cmp(text_of(other)));
+        Ok(folders)
+    }
+
+    /// The names of the saved logins, sorted.
+    pub(crate) fn names(&self) -> Result<Vec<ProfileName>, StoreError> {
+        Ok(self.folders()?.into_iter().flatten().collect())
+    }
+
+    /// The readable saved logins of an identity, sorted by name.
+    pub(crate) fn of_identity(
+        &self,
+        identity: &Identity,
+    ) -> Result<Vec<(ProfileName, Arc<AuthDotJson>)>, StoreError> {
+        let names = self.names()?.into_iter();
+        Ok(names
+            .filter_map(|name| {
+                let login = self.profile(&name).ok()?;
+                (login.identity() == *identity).then_some((name, login))
+            })
+            .collect())
+    }
+
+    /// Whether a new login may not be put at this name. An empty folder is free.
+    pub(crate) fn is_taken(&self, name: &ProfileName) -> bool {
+        match self.home.profile(name).symlink_metadata() {
+            Ok(folder) if folder.is_dir() => {
+                self.home.auth_json_of(name).symlink_metadata().is_ok()
+            }
+            Ok(_) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// The name in `.current_profile`, whether or not there is such a profile.
+    pub(crate) fn current(&self) -> Option<ProfileName> {
+        let bytes = read::bytes(&self.home.current_profile()).ok()?;
+        let text = String::from_utf8(bytes).ok()?;
+        ProfileName::parse(text.trim_start_matches('\u{feff}').trim()).ok()
+    }
+
+    pub(crate) fn set_current(&self, name: &ProfileName) -> Result<(), StoreError> {
+        let path = self.home.current_profile();
+        atomic::write(&path, name.as_str().as_bytes()).map_err(StoreError::io(&path))
+    }
+
+    pub(crate) fn lock_profiles(&self) -> Result<ProfilesLock, StoreError> {
+        let lock = FileLock::acquire(&self.home.profiles_lock(), 0o600, PROFILES_LIMIT)?;
+        Ok(ProfilesLock { _lock: lock })
+    }
+
+    /// Writes a saved login. What is there and cannot be understood is set aside first.
+    pub(crate) fn write_profile(
+        &self,
+        _lock: &ProfilesLock,
+        name: &ProfileName,
+        login: &AuthDotJson,
+    ) -> Result<(), StoreError> {
+        let path = self.home.auth_json_of(name);
+        if let Err(error @ ReadError::Outside) = self.profile(name) {
+            return Err(StoreError::unusable(&path)(error));
+        }
+        set_aside_unreadable(&path)?;
+        self.faults
+            .at(Step::BeforeProfileWritten)
+            .and_then(|()| atomic::write(&path, &login.to_bytes()))
+            .map_err(StoreError::io(&path))
+    }
+
+    /// Reads the live login under Codex's own locks and writes what `decide` makes of it, if
+    /// anything. Says whether it wrote.
+    pub(crate) fn change_live(
+        &self,
+        decide: impl FnOnce(&Result<Arc<AuthDotJson>, ReadError>) -> Option<AuthDotJson>,
+    ) -> Result<bool, StoreError> {
+        let path = self.home.auth_json();
+        let real = self.live_target()?;
+        let _commit = FileLock::acquire(&self.home.codex_lock(), 0o644, CODEX_LIMIT)?;
+        let _file = FileLock::acquire(&beside(&real), 0o600, CODEX_LIMIT)?;
+        let Some(login) = decide(&self.live()) else {
+            return Ok(false);
+        };
+        set_aside_unreadable(&path)?;
+        self.faults
+            .at(Step::BeforeLiveWritten)
+            .and_then(|()| atomic::replace(&real, &login.to_bytes()))
+            .map_err(StoreError::io(&real))?;
+        Ok(true)
+    }
+
+    /// The file that a write of the live login replaces: what a symlink leads to, as Codex does it;
+    /// but a symlink to a saved login is replaced itself, or a switch would write one profile over
+    /// another.
+    fn live_target(&self) -> Result<PathBuf, StoreError> {
+        let path = self.home.auth_json();
+        let real = atomic::real_path(&path).map_err(StoreError::io(&path))?;
+        let of_a_profile = match (real.canonicalize(), self.home.profiles().canonicalize()) {
+            (Ok(real), Ok(profiles)) => real.starts_with(profiles),
+            _ => false,
+        };
+        Ok(if of_a_profile { path } else { real })
+    }
+
+    fn inside_profiles(&self, name: &ProfileName) -> Result<(), ReadError> {
+        let profiles = self.home.profiles().canonicalize()?;
+        let file = self.home.auth_json_of(name).canonicalize()?;
+        if file.starts_with(profiles) {
+            Ok(())
+        } else {
+            Err(ReadError::Outside)
+        }
+    }
+}
+
+/// Keeps a copy of what is about to be replaced and cannot be understood: a login may be in it.
+fn set_aside_unreadable(path: &Path) -> Result<(), StoreError> {
+    let worth_keeping = match read::login(path) {
+        Ok(_) => false,
+        Err(ReadError::Content(AuthJsonError::NoLogin)) => holds_some_token(path),
+        Err(error) => error.may_hold_a_login(),
+    };
+    if !worth_keeping {
+        return Ok(());
+    }
+    let mark = format!("broken-{}", Timestamp::now().as_nanosecond());
+    let aside = atomic::set_aside(path, &mark).map_err(StoreError::io(path))?;
+    warn!(path = %path.display(), aside = %aside.display(), "an unreadable login was set aside");
+    Ok(())
+}
+
+/// A sign-in without an access token is no login, but its refresh token may still be worth one.
+fn holds_some_token(path: &Path) -> bool {
+    read::bytes(path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains("_token\""))
+}
+
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    file.with_file_name(name)
+}
+
+fn folder_name(name: &std::ffi::OsStr) -> Option<FolderName> {
+    let text = name.to_string_lossy();
+    if text.starts_with('.') {
+        return None;
+    }
+    let parsed = match name.to_str() {
+        Some(text) => ProfileName::parse(text),
+        None => Err(ProfileNameError::NotUtf8),
+    };
+    Some(parsed.map_err(|error| (text.into_owned(), error)))
+}
+
+fn text_of(folder: &FolderName) -> &str {
+    match folder {
+        Ok(name) => name.as_str(),
+        Err((text, _)) => text,
+    }
+}

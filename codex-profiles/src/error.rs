@@ -1,0 +1,104 @@
+//! What can go wrong with the files of logins.
+
+use std::{
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use codex_auth::CredentialError;
+
+use crate::{
+    fs::{ReadError, lock::LockError},
+    profile::ProfileName,
+};
+
+/// Why something about the stored logins could not be done. Nothing was lost.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Log in first.
+    #[error("not logged in: {looked_at} holds no login")]
+    NotLoggedIn {
+        /// The file that was looked at.
+        looked_at: PathBuf,
+    },
+    /// Name another profile, or create this one.
+    #[error("no profile named `{0}`")]
+    UnknownProfile(ProfileName),
+    /// Choose another name.
+    #[error("there is a profile named `{0}` already")]
+    NameTaken(ProfileName),
+    /// Choose another name: that profile is somebody else's login.
+    #[error("profile `{0}` holds the login of another account")]
+    OtherIdentity(ProfileName),
+    /// Make another profile the current one first.
+    #[error("profile `{0}` is the current one")]
+    IsCurrent(ProfileName),
+    /// Mend or remove the file.
+    #[error("the login in {path} cannot be used: {source}")]
+    Unusable {
+        /// The file concerned.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ReadError,
+    },
+    /// Another program changed the live login over and over: try again.
+    #[error("{path} was changed by another program again and again")]
+    Contended {
+        /// The file concerned.
+        path: PathBuf,
+    },
+    /// Try again, or find out which program holds the lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The operating system refused; free some space or mend the permissions.
+    #[error("cannot use {path}: {source}")]
+    Io {
+        /// The file concerned.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The HTTP client for the issuer could not be made.
+    #[error("no HTTPS client: {0}")]
+    Client(#[source] reqwest::Error),
+    /// The work was cut short: the program is shutting down.
+    #[error("the work was cut short")]
+    Interrupted,
+}
+
+impl StoreError {
+    /// For `map_err`: says which file an error of the operating system is about.
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        |source| Self::Io { path, source }
+    }
+
+    pub(crate) fn unusable(path: &Path) -> impl FnOnce(ReadError) -> Self {
+        let path = path.to_owned();
+        |source| Self::Unusable { path, source }
+    }
+
+    /// The same for whoever asked for credentials; `path` when the error names none.
+    pub(crate) fn for_credentials(self, path: &Path) -> CredentialError {
+        match self {
+            Self::UnknownProfile(name) => CredentialError::UnknownProfile(name.reference()),
+            Self::NotLoggedIn { looked_at } => CredentialError::NotLoggedIn { looked_at },
+            Self::Unusable { path, source } => storage(path, source),
+            Self::Io { path, source } => storage(path, source),
+            other => storage(path.to_owned(), other),
+        }
+    }
+}
+
+pub(crate) fn storage(
+    path: PathBuf,
+    source: impl Error + Send + Sync + 'static,
+) -> CredentialError {
+    CredentialError::Storage {
+        path,
+        source: Arc::new(source),
+    }
+}

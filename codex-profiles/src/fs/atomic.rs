@@ -1,0 +1,157 @@
+//! Replacing a file so that every reader, and a crash, finds the old content or the new.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use tempfile::NamedTempFile;
+
+/// As many symlinks as Linux follows.
+const MAX_LINKS: usize = 40;
+
+/// Replaces the content of `path`, or makes the file: a temporary file in the same folder, readable
+/// by its owner alone, synced, renamed, the folder synced. A symlink is followed to its target, as
+/// Codex does. Folders that are missing are made, readable by their owner alone.
+///
+/// # Errors
+/// What the operating system says, `StorageFull` for one. The old content is whole then.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(&real_path(path)?, bytes)
+}
+
+/// The same, but a symlink at `path` is itself replaced.
+///
+/// # Errors
+/// As for [`write`].
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = folder_of(path)?;
+    create_folder(folder)?;
+    let mut temporary = temporary_in(folder)?;
+    temporary.write_all(bytes)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|failed| failed.error)?;
+    sync_folder(folder)
+}
+
+/// Whether a file beside `path` can be made and `bytes` bytes put into it just now.
+///
+/// # Errors
+/// What [`write`] would fail with.
+pub fn probe(path: &Path, bytes: usize) -> io::Result<()> {
+    let path = real_path(path)?;
+    let folder = folder_of(&path)?;
+    create_folder(folder)?;
+    let mut temporary = temporary_in(folder)?;
+    temporary.write_all(&vec![b' '; bytes])?;
+    temporary.as_file().sync_all()
+}
+
+/// Renames a folder within its parent, for good.
+///
+/// # Errors
+/// What the operating system says.
+pub fn rename_folder(from: &Path, to: &Path) -> io::Result<()> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the parent folder is synced right here"
+    )]
+    fs::rename(from, to)?;
+    sync_folder(folder_of(to)?)
+}
+
+/// Removes a file, if there is one, for good.
+///
+/// # Errors
+/// Whatever but its absence.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_folder(folder_of(path)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts what is at `path` aside as `<name>.<mark>`, where it stays until somebody removes it.
+/// The file at `path` stays as well, so that no reader finds a gap.
+///
+/// # Errors
+/// When neither a second name nor a copy could be made.
+pub fn set_aside(path: &Path, mark: &str) -> io::Result<PathBuf> {
+    let real = real_path(path)?;
+    let mut name = real.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{mark}"));
+    let aside = real.with_file_name(name);
+    match fs::hard_link(&real, &aside) {
+        Ok(()) => sync_folder(folder_of(&aside)?)?,
+        // What was put aside before must not be lost either.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+        Err(_) => replace(&aside, &fs::read(&real)?)?,
+    }
+    Ok(aside)
+}
+
+/// Makes a folder and those above it, each open to its owner alone; one that exists stays as it is.
+///
+/// # Errors
+/// What the operating system says.
+pub fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    private(&mut builder).create(folder)?;
+    folder.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Where `path` leads in the end, also when nothing is there yet.
+///
+/// # Errors
+/// A circle of symlinks, or a folder on the way that cannot be entered.
+pub fn real_path(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok(target) = fs::read_link(&path) else {
+            return Ok(path);
+        };
+        // Joining an absolute target replaces the whole path.
+        path = folder_of(&path)?.join(target);
+    }
+    Err(io::Error::other("too many symlinks"))
+}
+
+/// Makes renames and removals in `folder` survive a power cut.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
+    // tempfile makes the file with mode 0600.
+    tempfile::Builder::new()
+        .prefix(".auth-")
+        .tempfile_in(folder)
+}
+
+fn folder_of(path: &Path) -> io::Result<&Path> {
+    match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Ok(Path::new(".")),
+        Some(folder) => Ok(folder),
+        None => Err(io::Error::other("a file path was expected")),
+    }
+}
+
+#[cfg(unix)]
+fn private(builder: &mut fs::DirBuilder) -> &mut fs::DirBuilder {
+    use std::os::unix::fs::DirBuilderExt as _;
+    builder.mode(0o700)
+}
+
+#[cfg(not(unix))]
+fn private(builder: &mut fs::DirBuilder) -> &mut fs::DirBuilder {
+    builder
+}

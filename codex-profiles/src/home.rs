@@ -1,0 +1,161 @@
+//! Every path of ours, computed in one place.
+
+use std::{
+    env, io,
+    path::{Path, PathBuf},
+};
+
+use crate::profile::ProfileName;
+
+/// The folder that Codex and this program share, `~/.codex` by default.
+///
+/// ```
+/// use codex_profiles::{CodexHome, ProfileName};
+///
+/// let home = CodexHome::at("/home/ada/.codex");
+/// let work = ProfileName::parse("work")?;
+/// assert!(home.auth_json_of(&work).ends_with("profiles/work/auth.json"));
+/// # Ok::<(), codex_profiles::ProfileNameError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodexHome {
+    root: PathBuf,
+}
+
+impl CodexHome {
+    /// `CODEX_HOME` of the environment, else `.codex` in the person's home folder, as Codex has it.
+    /// The only place of this crate that reads the environment.
+    ///
+    /// # Errors
+    /// `NotFound` when neither is set.
+    pub fn discover() -> io::Result<Self> {
+        let set = env::var_os("CODEX_HOME").filter(|path| !path.is_empty());
+        match set.map(PathBuf::from).or_else(default_root) {
+            Some(root) => Ok(Self::at(root)),
+            None => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "neither CODEX_HOME nor a home folder is set",
+            )),
+        }
+    }
+
+    /// A home at this path; it need not exist yet.
+    #[must_use]
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The live login, shared with Codex.
+    #[must_use]
+    pub fn auth_json(&self) -> PathBuf {
+        self.root.join("auth.json")
+    }
+
+    /// The saved logins, one folder each.
+    #[must_use]
+    pub fn profiles(&self) -> PathBuf {
+        self.root.join("profiles")
+    }
+
+    /// The folder of one saved login.
+    #[must_use]
+    pub fn profile(&self, name: &ProfileName) -> PathBuf {
+        self.profiles().join(name.as_str())
+    }
+
+    /// The file of one saved login.
+    #[must_use]
+    pub fn auth_json_of(&self, name: &ProfileName) -> PathBuf {
+        self.profile(name).join("auth.json")
+    }
+
+    /// Holds the name of the current profile.
+    #[must_use]
+    pub fn current_profile(&self) -> PathBuf {
+        self.root.join(".current_profile")
+    }
+
+    /// Our own folder.
+    #[must_use]
+    pub fn router(&self) -> PathBuf {
+        self.root.join("router")
+    }
+
+    /// Our settings and durable facts.
+    #[must_use]
+    pub fn state_json(&self) -> PathBuf {
+        self.router().join("state.json")
+    }
+
+    /// Where intents are noted before something that cannot be undone.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.router().join("journal")
+    }
+
+    /// What is known before and while the token of this identity is spent.
+    pub(crate) fn refresh_intent(&self, fingerprint: &str) -> PathBuf {
+        self.journal().join(format!("{fingerprint}.json"))
+    }
+
+    /// Room on disk for the issuer's answer, taken before it is asked.
+    pub(crate) fn refresh_rescue(&self, fingerprint: &str) -> PathBuf {
+        self.journal().join(format!("{fingerprint}.rescue.json"))
+    }
+
+    pub(crate) fn switch_intent(&self) -> PathBuf {
+        self.journal().join("switch.json")
+    }
+
+    /// Held around the whole refresh of one identity.
+    pub(crate) fn refresh_lock(&self, fingerprint: &str) -> PathBuf {
+        self.router().join(format!("refresh-{fingerprint}.lock"))
+    }
+
+    /// Held around every re-read, comparison and write of a saved login, and around a switch.
+    pub(crate) fn profiles_lock(&self) -> PathBuf {
+        self.router().join("profiles.lock")
+    }
+
+    pub(crate) fn state_lock(&self) -> PathBuf {
+        self.router().join("state.lock")
+    }
+
+    /// Codex's first lock; the second lies beside the real `auth.json` (wire reference 1.4).
+    pub(crate) fn codex_lock(&self) -> PathBuf {
+        self.root.join("auth.lock")
+    }
+}
+
+fn default_root() -> Option<PathBuf> {
+    env::home_dir()
+        .filter(|home| !home.as_os_str().is_empty())
+        .map(|home| home.join(".codex"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_lies_under_the_home() {
+        let home = CodexHome::at("/h");
+        for path in [
+            home.auth_json(),
+            home.current_profile(),
+            home.state_json(),
+            home.refresh_intent("f"),
+            home.refresh_rescue("f"),
+            home.refresh_lock("f"),
+            home.switch_intent(),
+            home.codex_lock(),
+        ] {
+            assert!(path.starts_with("/h"), "{}", path.display());
+        }
+    }
+}

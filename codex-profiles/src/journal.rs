@@ -1,0 +1,227 @@
+//! Notes on disk about what cannot be undone, made before it is done.
+//!
+//! For a refresh: the *intent*, which names the token by its hash, and the *rescue*, a file whose
+//! room is taken before the issuer is asked, so that its answer finds a place on a full disk.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write as _},
+    process,
+};
+
+use codex_auth::{AuthDotJson, auth_json::MAX_BYTES};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    disk::Disk,
+    error::StoreError,
+    faults::Step,
+    fs::{ReadError, atomic, read},
+    profile::{Place, ProfileName},
+};
+
+/// How much larger than the old one a new login may be and still fit the rescue file.
+const HEADROOM_BYTES: usize = 64 << 10;
+
+/// A refresh that was begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RefreshIntent {
+    /// The profile; without one it is the live login.
+    pub(crate) profile: Option<String>,
+    /// SHA-256 of the refresh token that is posted.
+    pub(crate) token_fingerprint: String,
+    /// How often it was posted without an answer, counting this time.
+    pub(crate) attempts: u32,
+    at: Timestamp,
+    pid: u32,
+}
+
+impl RefreshIntent {
+    pub(crate) fn new(place: &Place, token_fingerprint: String, attempts: u32) -> Self {
+        let profile = match place {
+            Place::Profile(name) => Some(name.to_string()),
+            Place::Live => None,
+        };
+        Self {
+            profile,
+            token_fingerprint,
+            attempts,
+            at: Timestamp::now(),
+            pid: process::id(),
+        }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        let name = self.profile.as_deref().map(ProfileName::parse);
+        match name {
+            Some(Ok(name)) => Place::Profile(name),
+            _ => Place::Live,
+        }
+    }
+}
+
+/// A switch that was begun.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SwitchIntent {
+    pub(crate) from: Option<String>,
+    pub(crate) to: String,
+    at: Timestamp,
+    pid: u32,
+}
+
+impl SwitchIntent {
+    pub(crate) fn new(from: Option<&ProfileName>, to: &ProfileName) -> Self {
+        Self {
+            from: from.map(ToString::to_string),
+            to: to.to_string(),
+            at: Timestamp::now(),
+            pid: process::id(),
+        }
+    }
+}
+
+/// The notes about one identity's refresh. Only whoever holds its lock may touch them.
+#[derive(Debug, Clone)]
+pub(crate) struct RefreshJournal {
+    disk: Disk,
+    fingerprint: String,
+}
+
+impl RefreshJournal {
+    pub(crate) fn new(disk: &Disk, fingerprint: &str) -> Self {
+        Self {
+            disk: disk.clone(),
+            fingerprint: fingerprint.to_owned(),
+        }
+    }
+
+    pub(crate) fn intent(&self) -> Option<RefreshIntent> {
+        note(&self.intent_path())
+    }
+
+    /// The issuer's answer to a refresh that did not come to its end.
+    pub(crate) fn answer(&self) -> Option<AuthDotJson> {
+        AuthDotJson::parse(&read::bytes(&self.rescue_path()).ok()?).ok()
+    }
+
+    /// Takes the room for the answer, then notes the intent.
+    pub(crate) fn begin(
+        &self,
+        intent: &RefreshIntent,
+        login: &AuthDotJson,
+    ) -> Result<(), StoreError> {
+        let path = self.rescue_path();
+        let room = login.to_bytes().len() + HEADROOM_BYTES;
+        let room = room.min(usize::try_from(MAX_BYTES).unwrap_or(room));
+        atomic::write(&path, &vec![b' '; room]).map_err(StoreError::io(&path))?;
+        self.at(Step::RescueReserved)?;
+        self.rewrite(intent)?;
+        self.at(Step::IntentNoted)
+    }
+
+    /// Notes the intent with another number of attempts.
+    pub(crate) fn rewrite(&self, intent: &RefreshIntent) -> Result<(), StoreError> {
+        write_note(&self.intent_path(), intent)
+    }
+
+    /// Notes the answer in the room taken for it: in place, so that no new room is needed.
+    pub(crate) fn note_answer(&self, login: &AuthDotJson) -> Result<(), StoreError> {
+        let path = self.rescue_path();
+        self.disk
+            .faults
+            .at(Step::BeforeAnswerNoted)
+            .and_then(|()| overwrite(&path, login.to_bytes()))
+            .map_err(StoreError::io(&path))?;
+        self.at(Step::AnswerNoted)
+    }
+
+    /// Forgets both, the answer first: an intent alone is harmless.
+    pub(crate) fn clear(&self) -> Result<(), StoreError> {
+        let path = self.rescue_path();
+        atomic::remove(&path).map_err(StoreError::io(&path))?;
+        self.at(Step::RescueRemoved)?;
+        let path = self.intent_path();
+        atomic::remove(&path).map_err(StoreError::io(&path))
+    }
+
+    fn at(&self, step: Step) -> Result<(), StoreError> {
+        let journal = self.disk.home.journal();
+        self.disk.faults.at(step).map_err(StoreError::io(&journal))
+    }
+
+    fn intent_path(&self) -> std::path::PathBuf {
+        self.disk.home.refresh_intent(&self.fingerprint)
+    }
+
+    fn rescue_path(&self) -> std::path::PathBuf {
+        self.disk.home.refresh_rescue(&self.fingerprint)
+    }
+}
+
+impl Disk {
+    pub(crate) fn switch_intent(&self) -> Option<SwitchIntent> {
+        note(&self.home.switch_intent())
+    }
+
+    pub(crate) fn begin_switch(&self, intent: &SwitchIntent) -> Result<(), StoreError> {
+        write_note(&self.home.switch_intent(), intent)
+    }
+
+    pub(crate) fn end_switch(&self) -> Result<(), StoreError> {
+        let path = self.home.switch_intent();
+        atomic::remove(&path).map_err(StoreError::io(&path))
+    }
+
+    /// The identities, by fingerprint, of which a refresh did not come to its end.
+    pub(crate) fn begun_refreshes(&self) -> Result<Vec<String>, StoreError> {
+        let path = self.home.journal();
+        let entries = match std::fs::read_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(StoreError::io(&path))?,
+        };
+        let mut found: Vec<String> = entries
+            .flatten()
+            .filter_map(|entry| fingerprint_in(entry.file_name().to_str()?))
+            .collect();
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+}
+
+fn fingerprint_in(file_name: &str) -> Option<String> {
+    let stem = file_name.strip_suffix(".json")?;
+    let stem = stem.strip_suffix(".rescue").unwrap_or(stem);
+    let is_fingerprint = stem.len() == 32 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_fingerprint.then(|| stem.to_owned())
+}
+
+/// A note is written atomically, so one that cannot be read is not ours.
+fn note<T: DeserializeOwned>(path: &std::path::Path) -> Option<T> {
+    match read::bytes(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).ok(),
+        Err(ReadError::Missing) => None,
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "a journal cannot be read");
+            None
+        }
+    }
+}
+
+fn write_note<T: Serialize>(path: &std::path::Path, note: &T) -> Result<(), StoreError> {
+    let bytes = serde_json::to_vec(note).map_err(|error| StoreError::Io {
+        path: path.to_owned(),
+        source: error.into(),
+    })?;
+    atomic::write(path, &bytes).map_err(StoreError::io(path))
+}
+
+/// Overwrites from the start and blanks the rest, which JSON permits.
+fn overwrite(path: &std::path::Path, mut bytes: Vec<u8>) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    let room = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+    bytes.resize(bytes.len().max(room), b' ');
+    file.write_all(&bytes)?;
+    file.sync_all()
+}

@@ -1,0 +1,248 @@
+//! Keeping a login among the profiles, so that nothing newer and nobody else's is written over.
+
+use std::{cmp::Ordering, sync::Arc};
+
+use codex_auth::AuthDotJson;
+use tracing::info;
+
+use crate::{
+    disk::{Disk, ProfilesLock},
+    error::StoreError,
+    fs::ReadError,
+    profile::ProfileName,
+};
+
+/// The name of a login that was kept without being asked for, followed by a number.
+const UNSAVED: &str = "unsaved";
+
+/// How a copy of a login compares with another of the same identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    Newer,
+    Same,
+    Older,
+    /// Equally old by every sign, yet with other tokens: neither may be thrown away.
+    Unclear,
+}
+
+impl Age {
+    /// How old `copy` is beside `other`.
+    pub(crate) fn of(copy: &AuthDotJson, other: &AuthDotJson) -> Self {
+        if copy.holds_same_secrets(other) {
+            return Self::Same;
+        }
+        match copy.generation().cmp(&other.generation()) {
+            Ordering::Greater => Self::Newer,
+            Ordering::Less => Self::Older,
+            Ordering::Equal => Self::Unclear,
+        }
+    }
+}
+
+/// Where a login is kept now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) name: ProfileName,
+    pub(crate) change: Change,
+}
+
+/// What keeping a login changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    None,
+    Renewed,
+    Created,
+}
+
+impl Disk {
+    /// Keeps `login` in the profile of its identity if it is newer, else in a new one: `named`, or
+    /// `unsaved-<n>`.
+    pub(crate) fn keep(
+        &self,
+        lock: &ProfilesLock,
+        login: &AuthDotJson,
+        named: Option<ProfileName>,
+    ) -> Result<Kept, StoreError> {
+        let copies = self.of_identity(&login.identity())?;
+        if let Some(kept) = self.keep_in_one_of(lock, login, &copies)? {
+            return Ok(kept);
+        }
+        let name = match named.filter(|name| !self.is_taken(name)) {
+            Some(name) => name,
+            None => self.unsaved_name(),
+        };
+        self.write_profile(lock, &name, login)?;
+        info!(profile = %name, "a login was kept as a new profile");
+        Ok(Kept {
+            name,
+            change: Change::Created,
+        })
+    }
+
+    fn keep_in_one_of(
+        &self,
+        lock: &ProfilesLock,
+        login: &AuthDotJson,
+        copies: &[(ProfileName, Arc<AuthDotJson>)],
+    ) -> Result<Option<Kept>, StoreError> {
+        let known = |age: Age| matches!(age, Age::Same | Age::Older);
+        let kept = |name: &ProfileName, change| {
+            let name = name.clone();
+            Ok(Some(Kept { name, change }))
+        };
+        for (name, copy) in copies {
+            if known(Age::of(login, copy)) {
+                return kept(name, Change::None);
+            }
+        }
+        for (name, copy) in copies {
+            if Age::of(login, copy) == Age::Newer {
+                self.renew(lock, name, login, copy)?;
+                return kept(name, Change::Renewed);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes a newer copy of the same login into a profile, with the fields only the old one had.
+    fn renew(
+        &self,
+        lock: &ProfilesLock,
+        name: &ProfileName,
+        login: &AuthDotJson,
+        old: &AuthDotJson,
+    ) -> Result<(), StoreError> {
+        let mut login = login.clone();
+        login.carry_unknown_from(old);
+        self.write_profile(lock, name, &login)
+    }
+
+    /// Takes a newer copy, from the live file, into a profile of the same identity. Says whether
+    /// it did; a profile that has changed hands meanwhile is left alone.
+    pub(crate) fn adopt(
+        &self,
+        name: &ProfileName,
+        login: &AuthDotJson,
+    ) -> Result<bool, StoreError> {
+        let lock = self.lock_profiles()?;
+        self.adopt_locked(&lock, name, login)
+    }
+
+    pub(crate) fn adopt_locked(
+        &self,
+        lock: &ProfilesLock,
+        name: &ProfileName,
+        login: &AuthDotJson,
+    ) -> Result<bool, StoreError> {
+        match self.profile(name) {
+            Ok(own) if own.identity() == login.identity() && is_newer(login, &own) => {
+                self.renew(lock, name, login, &own)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Writes what the issuer answered into the profile whose token, `spent`, was posted for it.
+    /// Where that profile is gone or has changed hands, it goes to another one: it is the only
+    /// copy of a living login.
+    pub(crate) fn keep_rotation(
+        &self,
+        lock: &ProfilesLock,
+        name: &ProfileName,
+        login: &AuthDotJson,
+        spent: &str,
+    ) -> Result<(), StoreError> {
+        match self.profile(name) {
+            // A later token may look older; that it succeeds the one in the file is what counts.
+            Ok(own) if is_succeeded(&own, login, spent) => self.renew(lock, name, login, &own),
+            Ok(own) if own.identity().is_compatible_with(&login.identity()) => {
+                match Age::of(login, &own) {
+                    Age::Newer => self.renew(lock, name, login, &own),
+                    Age::Same | Age::Older => Ok(()),
+                    Age::Unclear => self.keep(lock, login, None).map(drop),
+                }
+            }
+            Err(ReadError::Content(_)) => self.write_profile(lock, name, login),
+            _ => self.keep_rotation_elsewhere(lock, login, spent),
+        }
+    }
+
+    /// A profile that was renamed still holds the spent token.
+    fn keep_rotation_elsewhere(
+        &self,
+        lock: &ProfilesLock,
+        login: &AuthDotJson,
+        spent: &str,
+    ) -> Result<(), StoreError> {
+        for name in self.names()? {
+            match self.profile(&name) {
+                Ok(own) if is_succeeded(&own, login, spent) => {
+                    return self.renew(lock, &name, login, &own);
+                }
+                _ => {}
+            }
+        }
+        self.keep(lock, login, None).map(drop)
+    }
+
+    /// Writes what the issuer answered to the live file, if that holds the same login.
+    pub(crate) fn publish_rotation(
+        &self,
+        login: &AuthDotJson,
+        spent: &str,
+    ) -> Result<bool, StoreError> {
+        self.change_live(|live| {
+            let live = live.as_ref().ok()?;
+            let same = live.identity().is_compatible_with(&login.identity());
+            let due = same && (was_spent(live, spent) || is_newer(login, live));
+            due.then(|| {
+                let mut login = login.clone();
+                login.carry_unknown_from(live);
+                login
+            })
+        })
+    }
+
+    /// Writes a newer copy of the live login to the live file; another identity is left alone.
+    pub(crate) fn publish_newer(&self, login: &AuthDotJson) -> Result<bool, StoreError> {
+        self.change_live(|live| {
+            let live = live.as_ref().ok()?;
+            let due = live.identity() == login.identity() && is_newer(login, live);
+            due.then(|| {
+                let mut login = login.clone();
+                login.carry_unknown_from(live);
+                login
+            })
+        })
+    }
+
+    fn unsaved_name(&self) -> ProfileName {
+        let unsaved = ProfileName::suggest(UNSAVED);
+        self.free_name((1..).map(|n| unsaved.numbered(n)))
+    }
+
+    /// The first of these names that is free.
+    pub(crate) fn free_name(&self, names: impl Iterator<Item = ProfileName>) -> ProfileName {
+        let mut names = names;
+        names
+            .find(|name| !self.is_taken(name))
+            .unwrap_or_else(|| ProfileName::suggest(UNSAVED))
+    }
+}
+
+pub(crate) fn is_newer(login: &AuthDotJson, other: &AuthDotJson) -> bool {
+    Age::of(login, other) == Age::Newer
+}
+
+/// Whether `login` is what the issuer gave for the token that `own` still holds.
+fn is_succeeded(own: &AuthDotJson, login: &AuthDotJson, spent: &str) -> bool {
+    was_spent(own, spent) && own.identity().is_compatible_with(&login.identity())
+}
+
+/// Whether `login` still holds the token of this fingerprint.
+pub(crate) fn was_spent(login: &AuthDotJson, fingerprint: &str) -> bool {
+    login
+        .refresh_token()
+        .is_some_and(|token| token.fingerprint() == fingerprint)
+}

@@ -1,0 +1,86 @@
+//! Pauses between attempts that fail for a passing reason.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    time::Duration,
+};
+
+use codex_auth::provider::SharedError;
+use tokio::time::Instant;
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
+/// How long nothing is posted, and why.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    failures: u32,
+    pause: Option<(Instant, SharedError)>,
+}
+
+impl Backoff {
+    /// Why nothing may be posted now.
+    pub(crate) fn blocked(&self) -> Option<SharedError> {
+        let (until, reason) = self.pause.as_ref()?;
+        (Instant::now() < *until).then(|| reason.clone())
+    }
+
+    /// Begins a pause, twice as long as the one before, with jitter so that several identities do
+    /// not come back in one burst.
+    pub(crate) fn failed(&mut self, reason: SharedError) {
+        let pause = FIRST_PAUSE
+            .saturating_mul(1 << self.failures.min(16))
+            .min(LONGEST_PAUSE);
+        self.failures += 1;
+        self.pause = Some((Instant::now() + with_jitter(pause), reason));
+    }
+
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Between three quarters and five quarters of `pause`.
+fn with_jitter(pause: Duration) -> Duration {
+    // `RandomState` has fresh keys each time: randomness enough to spread requests.
+    let part = u32::try_from(RandomState::new().hash_one(0) % 1000).unwrap_or(500);
+    pause * 3 / 4 + pause / 2 * part / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn pause_after(failures: u32) -> Duration {
+        let mut backoff = Backoff::default();
+        for _ in 0..failures {
+            backoff.failed(Arc::new(std::io::Error::other("x")));
+        }
+        backoff
+            .pause
+            .map_or(Duration::ZERO, |(until, _)| until - Instant::now())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_double_up_to_five_minutes() {
+        for (failures, seconds) in [(1, 1.0), (2, 2.0), (5, 16.0), (40, 300.0)] {
+            let pause = pause_after(failures).as_secs_f64();
+            assert!(
+                (0.75 * seconds..=1.25 * seconds).contains(&pause),
+                "{pause}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_ends() {
+        let mut backoff = Backoff::default();
+        assert!(backoff.blocked().is_none());
+        backoff.failed(Arc::new(std::io::Error::other("x")));
+        assert!(backoff.blocked().is_some());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(backoff.blocked().is_none());
+    }
+}

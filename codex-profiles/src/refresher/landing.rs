@@ -1,0 +1,157 @@
+//! Bringing the issuer's answer to disk, come what may.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use codex_auth::AuthDotJson;
+use tracing::{error, warn};
+
+use crate::{
+    disk::Disk, error::StoreError, faults::Step, journal::RefreshJournal, keep::was_spent,
+    profile::Place,
+};
+
+/// A disk that refuses once may take it a moment later.
+const PAUSES: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+];
+
+/// An answer that is nowhere on disk yet: the only copy of a living login.
+#[derive(Debug, Clone)]
+pub(crate) struct Unlanded {
+    pub(crate) journal: RefreshJournal,
+    pub(crate) place: Place,
+    /// The fingerprint of the token that was spent for it.
+    pub(crate) spent: String,
+    pub(crate) login: Arc<AuthDotJson>,
+}
+
+impl Disk {
+    /// Brings an answer to disk: into the rescue file, which has room whatever happens, then into
+    /// the profile, then into the live file. Once one of them holds it, the login may serve; the
+    /// journal is cleared when the profile does.
+    pub(crate) fn land(&self, answer: &Unlanded) -> Result<(), StoreError> {
+        let noted = persistently(|| answer.journal.note_answer(&answer.login));
+        match persistently(|| self.put_in_place(&answer.place, &answer.login, &answer.spent)) {
+            Ok(()) => {
+                if let Err(error) = answer.journal.clear() {
+                    warn!(%error, "a settled journal could not be removed");
+                }
+                Ok(())
+            }
+            Err(error) => self.land_elsewhere(answer, noted, error),
+        }
+    }
+
+    fn land_elsewhere(
+        &self,
+        answer: &Unlanded,
+        noted: Result<(), StoreError>,
+        error: StoreError,
+    ) -> Result<(), StoreError> {
+        let profile = answer.place.reference();
+        let published = self.publish_rotation(&answer.login, &answer.spent);
+        if noted.is_err() && !published.unwrap_or(false) {
+            error!(%profile, %error, "refreshed tokens are in memory alone: free some disk space");
+            return Err(error);
+        }
+        warn!(%profile, %error, "refreshed tokens could not be written to their profile yet");
+        Ok(())
+    }
+
+    /// Writes a rotated login to its profile, to the copies of it, and to the live file.
+    pub(crate) fn put_in_place(
+        &self,
+        place: &Place,
+        login: &AuthDotJson,
+        spent: &str,
+    ) -> Result<(), StoreError> {
+        if let Place::Profile(name) = place {
+            let lock = self.lock_profiles()?;
+            self.keep_rotation(&lock, name, login, spent)?;
+        }
+        self.passed(Step::ProfileWritten)?;
+        let published = self.publish_rotation(login, spent);
+        self.passed(Step::LiveWritten)?;
+        if let Err(error) = self.renew_copies(login, spent) {
+            warn!(%error, "copies of a refreshed profile still hold its old token");
+        }
+        match (place, published) {
+            // Nobody else has it: the live login changed hands, or was logged out of, meanwhile.
+            (Place::Live, Ok(false)) => self.keep_if_nowhere(login),
+            (Place::Live, published) => published.map(drop),
+            (Place::Profile(_), Ok(_)) => Ok(()),
+            (Place::Profile(_), Err(error)) => {
+                // It is tried again whenever somebody asks for this login.
+                warn!(%error, "refreshed tokens could not be published to the live login");
+                Ok(())
+            }
+        }
+    }
+
+    /// Copies of a profile made by hand hold the spent token too, and would post it again.
+    fn renew_copies(&self, login: &AuthDotJson, spent: &str) -> Result<(), StoreError> {
+        let lock = self.lock_profiles()?;
+        for name in self.names()? {
+            if self.profile(&name).is_ok_and(|own| was_spent(&own, spent)) {
+                self.keep_rotation(&lock, &name, login, spent)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_if_nowhere(&self, login: &AuthDotJson) -> Result<(), StoreError> {
+        let lock = self.lock_profiles()?;
+        match self.live() {
+            Ok(live) if live.identity() == login.identity() => Ok(()),
+            _ => self.keep(&lock, login, None).map(drop),
+        }
+    }
+
+    /// Resolves what a refresh that did not come to its end left behind. Posts nothing. Only for
+    /// whoever holds the identity's lock.
+    pub(crate) fn settle(&self, journal: &RefreshJournal) -> Result<(), StoreError> {
+        let intent = journal.intent();
+        if let Some(answer) = journal.answer() {
+            match &intent {
+                Some(intent) => {
+                    self.put_in_place(&intent.place(), &answer, &intent.token_fingerprint)?;
+                }
+                None => drop(self.keep(&self.lock_profiles()?, &answer, None)?),
+            }
+            return journal.clear();
+        }
+        match intent {
+            Some(intent) if self.holds(&intent.place(), &intent.token_fingerprint) => Ok(()),
+            // The token has been followed by another: the refresh came through, or Codex's did.
+            _ => journal.clear(),
+        }
+    }
+
+    /// Whether the token is still the one at a place, or may be.
+    fn holds(&self, place: &Place, token_fingerprint: &str) -> bool {
+        let at = |place| match self.login(place) {
+            Ok(login) => was_spent(&login, token_fingerprint),
+            Err(error) => error.may_hold_a_login(),
+        };
+        at(place) || at(&Place::Live)
+    }
+
+    fn passed(&self, step: Step) -> Result<(), StoreError> {
+        let at = self.home.root();
+        self.faults.at(step).map_err(StoreError::io(at))
+    }
+}
+
+fn persistently(mut work: impl FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
+    let mut done = Ok(());
+    for pause in PAUSES {
+        thread::sleep(pause);
+        done = work();
+        if done.is_ok() {
+            break;
+        }
+    }
+    done
+}

@@ -1,0 +1,211 @@
+//! Which login serves a request.
+
+use std::sync::Arc;
+
+use codex_auth::{AuthDotJson, AuthJsonError, Backend, CredentialError, ProfileRef};
+use tracing::warn;
+
+use crate::{
+    error::{StoreError, storage},
+    fs::ReadError,
+    keep::is_newer,
+    profile::{LIVE, Place, ProfileName},
+    store::{ProfileStore, blocking},
+};
+
+/// The login that serves a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Route {
+    /// What it is called: a profile's name, or [`LIVE`].
+    pub profile: ProfileRef,
+    /// The servers it is accepted by.
+    pub backend: Backend,
+    /// Why it is this one.
+    pub source: RouteSource,
+}
+
+/// Why a login was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RouteSource {
+    /// It was asked for by name.
+    Named,
+    /// It is the current profile.
+    Current,
+    /// There is no current profile, and this is the login that Codex itself uses.
+    LiveLogin,
+}
+
+/// A route, and the login at its end.
+#[derive(Debug, Clone)]
+pub(crate) struct Resolved {
+    pub(crate) route: Route,
+    pub(crate) place: Place,
+    pub(crate) login: Arc<AuthDotJson>,
+}
+
+impl Resolved {
+    fn new(source: RouteSource, place: Place, login: Arc<AuthDotJson>) -> Self {
+        let route = Route {
+            profile: place.reference(),
+            backend: login.mode().backend(),
+            source,
+        };
+        Self {
+            route,
+            place,
+            login,
+        }
+    }
+}
+
+impl ProfileStore {
+    /// Which login serves: the one that is `wanted`; else the current profile; else, when none was
+    /// chosen or its folder is gone, the live login, as the profile that holds it or, when none
+    /// does, under the label [`LIVE`].
+    ///
+    /// Takes a few `stat` calls; a file is read only when it has changed, so that a switch by
+    /// another program, or a folder made by hand, counts at the very next request.
+    ///
+    /// # Errors
+    /// [`CredentialError::UnknownProfile`], [`CredentialError::NotLoggedIn`] and
+    /// [`CredentialError::Storage`].
+    pub async fn route(&self, wanted: Option<&ProfileRef>) -> Result<Route, CredentialError> {
+        Ok(self.resolve(wanted).await?.route)
+    }
+
+    pub(crate) async fn resolve(
+        &self,
+        wanted: Option<&ProfileRef>,
+    ) -> Result<Resolved, CredentialError> {
+        match wanted {
+            Some(label) if label.as_str() == LIVE => self.live_login(RouteSource::Named).await,
+            Some(label) => self.named(label).await,
+            None => self.current_or_live().await,
+        }
+    }
+
+    async fn named(&self, label: &ProfileRef) -> Result<Resolved, CredentialError> {
+        let unknown = || CredentialError::UnknownProfile(label.clone());
+        let name = ProfileName::parse(label.as_str()).map_err(|_| unknown())?;
+        let found = self.profile_login(RouteSource::Named, name).await?;
+        found.ok_or_else(unknown)
+    }
+
+    async fn current_or_live(&self) -> Result<Resolved, CredentialError> {
+        let chosen = self.chosen().await.map_err(|error| self.failed(error))?;
+        if let Some(name) = chosen
+            && let Some(found) = self.profile_login(RouteSource::Current, name).await?
+        {
+            return Ok(found);
+        }
+        self.live_login(RouteSource::LiveLogin).await
+    }
+
+    async fn profile_login(
+        &self,
+        source: RouteSource,
+        name: ProfileName,
+    ) -> Result<Option<Resolved>, CredentialError> {
+        let place = Place::Profile(name);
+        match self.newest(&place).await {
+            Ok(login) => Ok(Some(Resolved::new(source, place, login))),
+            Err(ReadError::Missing) => Ok(None),
+            // Never another login instead: this one was chosen.
+            Err(error) => Err(storage(self.disk.path_of(&place), error)),
+        }
+    }
+
+    async fn live_login(&self, source: RouteSource) -> Result<Resolved, CredentialError> {
+        let looked_at = self.home().auth_json();
+        let login = match self.read(&Place::Live).await {
+            Ok(login) => login,
+            Err(ReadError::Missing | ReadError::Content(AuthJsonError::NoLogin)) => {
+                return Err(CredentialError::NotLoggedIn { looked_at });
+            }
+            Err(error) => return Err(storage(looked_at, error)),
+        };
+        if let Some(name) = self.profile_of(&login).await?
+            && let Some(found) = self.profile_login(source, name).await?
+        {
+            return Ok(found);
+        }
+        Ok(Resolved::new(source, Place::Live, login))
+    }
+
+    /// The profile that holds the identity of `login`.
+    async fn profile_of(
+        &self,
+        login: &AuthDotJson,
+    ) -> Result<Option<ProfileName>, CredentialError> {
+        let (store, identity) = (self.clone(), login.identity());
+        blocking(move || {
+            let mut names = store.disk.names()?.into_iter();
+            Ok(names.find(|name| {
+                let login = store.read_login(&Place::Profile(name.clone()));
+                login.is_ok_and(|login| login.identity() == identity)
+            }))
+        })
+        .await
+        .map_err(|error| self.failed(error))
+    }
+
+    /// The newest copy of the login at a place: Codex may have refreshed the live one behind us, or
+    /// we the profile's before it could be published. The older copy is brought up to date.
+    pub(crate) async fn newest(&self, place: &Place) -> Result<Arc<AuthDotJson>, ReadError> {
+        let own = self.read(place).await?;
+        let Place::Profile(name) = place else {
+            return Ok(own);
+        };
+        let Ok(live) = self.read(&Place::Live).await else {
+            return Ok(own);
+        };
+        if live.identity() != own.identity() {
+            return Ok(own);
+        }
+        if is_newer(&live, &own) {
+            self.adopt(name.clone(), live.clone()).await;
+            return Ok(live);
+        }
+        if is_newer(&own, &live) {
+            self.publish_aside(own.clone());
+        }
+        Ok(own)
+    }
+
+    /// That it fails costs nothing: the login is on disk where it was read.
+    async fn adopt(&self, name: ProfileName, live: Arc<AuthDotJson>) {
+        let disk = self.disk.clone();
+        if let Err(error) = blocking(move || disk.adopt(&name, &live)).await {
+            warn!(%error, "a newer live login could not be adopted");
+        }
+    }
+
+    /// Publishes without anybody waiting: Codex may hold its lock for long.
+    fn publish_aside(&self, login: Arc<AuthDotJson>) {
+        let Some(turn) = self.flights.publishing() else {
+            return;
+        };
+        let disk = self.disk.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = disk.publish_newer(&login) {
+                warn!(%error, "a newer login could not be published");
+            }
+            drop(turn);
+        });
+    }
+
+    async fn read(&self, place: &Place) -> Result<Arc<AuthDotJson>, ReadError> {
+        match self.login_at(place).await {
+            Ok(read) => read,
+            Err(_interrupted) => Err(ReadError::Io(Arc::new(std::io::Error::other(
+                "the program is shutting down",
+            )))),
+        }
+    }
+
+    pub(crate) fn failed(&self, error: StoreError) -> CredentialError {
+        error.for_credentials(&self.root())
+    }
+}
