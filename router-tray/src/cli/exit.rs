@@ -21,12 +21,27 @@ enum Kind {
 impl Failure {
     /// The command was called in a way that cannot work.
     pub(crate) fn usage(error: impl fmt::Display) -> Self {
-        Self { kind: Kind::Usage, message: error.to_string() }
+        Self {
+            kind: Kind::Usage,
+            message: error.to_string(),
+        }
+    }
+
+    /// Nothing was chosen yet.
+    pub(crate) fn no_current_profile() -> Self {
+        let message = "no profile is current: choose one with `codex-router use NAME`".to_owned();
+        Self {
+            kind: Kind::NoSuchProfile,
+            message,
+        }
     }
 
     /// Nothing else helps but to log in.
     pub(crate) fn needs_login(message: impl fmt::Display) -> Self {
-        Self { kind: Kind::NeedsLogin, message: message.to_string() }
+        Self {
+            kind: Kind::NeedsLogin,
+            message: message.to_string(),
+        }
     }
 
     /// Says it on standard error.
@@ -36,7 +51,10 @@ impl Failure {
     }
 
     fn failed(error: &(dyn std::error::Error)) -> Self {
-        Self { kind: Kind::Failed, message: with_causes(error) }
+        Self {
+            kind: Kind::Failed,
+            message: with_causes(error),
+        }
     }
 }
 
@@ -45,7 +63,10 @@ impl From<StoreError> for Failure {
         match &error {
             StoreError::UnknownProfile(_) => {
                 let message = format!("{error}: `codex-router list` shows those there are");
-                Self { kind: Kind::NoSuchProfile, message }
+                Self {
+                    kind: Kind::NoSuchProfile,
+                    message,
+                }
             }
             StoreError::NotLoggedIn { .. } => Self::needs_login(format!(
                 "{error}: run `codex login` first, or choose a profile with `codex-router use`"

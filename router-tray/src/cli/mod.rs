@@ -19,7 +19,9 @@ use exit::Failure;
 pub(crate) fn run(cli: Cli) -> ExitCode {
     start_log();
     match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(dispatch(cli)).map_or_else(Failure::report, |()| ExitCode::SUCCESS),
+        Ok(runtime) => runtime
+            .block_on(dispatch(cli))
+            .map_or_else(Failure::report, |()| ExitCode::SUCCESS),
         Err(error) => Failure::from(error).report(),
     }
 }
@@ -45,5 +47,8 @@ fn start_log() {
     let read = |name| std::env::var(name).ok();
     let filter = read("CODEX_ROUTER_LOG").or_else(|| read("RUST_LOG"));
     let filter = tracing_subscriber::EnvFilter::new(filter.as_deref().unwrap_or("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }

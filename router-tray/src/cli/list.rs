@@ -1,0 +1,117 @@
+use std::io::{self, Write as _};
+
+use codex_profiles::{
+    ProfileStore, Report,
+    report::{LoginState, ProfileReport},
+};
+
+use super::exit::Failure;
+
+/// `list`: a table for people, or the report as JSON.
+pub(crate) async fn list(store: &ProfileStore, json: bool) -> Result<(), Failure> {
+    let report = store.report().await?;
+    let mut out = io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    if report.profiles.is_empty() {
+        writeln!(
+            out,
+            "No profiles in {}.",
+            report.codex_home.join("profiles").display()
+        )?;
+    }
+    for line in table(&report.profiles) {
+        writeln!(out, "{line}")?;
+    }
+    if let Some(note) = live_note(&report) {
+        writeln!(out, "\n{note}")?;
+    }
+    Ok(())
+}
+
+/// `current`: the name alone, for scripts.
+pub(crate) async fn current(store: &ProfileStore) -> Result<(), Failure> {
+    match store.current().await? {
+        Some(name) => Ok(writeln!(io::stdout(), "{name}")?),
+        None => Err(Failure::no_current_profile()),
+    }
+}
+
+/// A line for each profile, its columns under one another.
+fn table(profiles: &[ProfileReport]) -> Vec<String> {
+    let rows: Vec<[String; 4]> = profiles.iter().map(row).collect();
+    let widths: [usize; 4] = std::array::from_fn(|column| {
+        rows.iter()
+            .map(|row| width(&row[column]))
+            .max()
+            .unwrap_or(0)
+    });
+    let line = |row: &[String; 4]| {
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, widest)| format!("{cell}{}", " ".repeat(widest - width(cell))));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+fn row(profile: &ProfileReport) -> [String; 4] {
+    let mark = if profile.current { '*' } else { ' ' };
+    let email = profile
+        .email
+        .as_ref()
+        .map(|email| email.as_str().to_owned());
+    let who = profile
+        .label
+        .clone()
+        .or(email)
+        .or(profile.auth_mode.map(str::to_owned));
+    let plan = profile.plan.as_ref().map(|plan| plan.as_str().to_owned());
+    [
+        format!("{mark} {}", profile.name),
+        who.unwrap_or_default(),
+        plan.unwrap_or_default(),
+        state(profile),
+    ]
+}
+
+fn state(profile: &ProfileReport) -> String {
+    let word = match profile.state {
+        LoginState::Ok => "ok",
+        LoginState::Expired => "expired, refreshed at the next request",
+        LoginState::NeedsLogin => "needs login",
+        _ => "unreadable",
+    };
+    match (&profile.reason, profile.state) {
+        (Some(reason), LoginState::NeedsLogin) | (Some(reason), LoginState::Unreadable) => {
+            format!("{word}: {reason}")
+        }
+        _ => word.to_owned(),
+    }
+}
+
+fn live_note(report: &Report) -> Option<String> {
+    match (&report.live.identity, &report.live.profile) {
+        (Some(_), None) => {
+            Some("The login that Codex uses now is not saved: `codex-router save`".to_owned())
+        }
+        (None, _) if report.profiles.is_empty() => Some(next_steps(report)),
+        _ => None,
+    }
+}
+
+fn next_steps(report: &Report) -> String {
+    format!(
+        "No login in {} either. Run `codex login`, then `codex-router save`.",
+        report.codex_home.join("auth.json").display()
+    )
+}
+
+/// Columns are counted in characters: good enough for names and addresses.
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
