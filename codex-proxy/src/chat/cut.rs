@@ -1,0 +1,182 @@
+//! Ends a text where the client wants it to end: at a stop string, or after so many tokens.
+
+use memchr::memmem;
+
+/// Where a text ends before the upstream ends it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The most tokens of text. Counted roughly, as the tokenizer is not known here: 4 ASCII
+    /// characters are a token, and so is one character of any other script. Reasoning is not
+    /// counted, and a tool call is never cut in half.
+    pub max_tokens: Option<u64>,
+    /// Strings before which the text ends.
+    pub stop: Vec<String>,
+}
+
+/// Why a text was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    Length,
+    Stop,
+}
+
+/// Lets text through up to its limits. Text that may be the beginning of a stop string is held
+/// back until that is known.
+#[derive(Debug)]
+pub(crate) struct Cutter {
+    stop: Vec<String>,
+    held: String,
+    quarters_left: Option<u64>,
+}
+
+impl Cutter {
+    /// A cutter, if there is anything to cut.
+    pub(crate) fn new(limits: Limits) -> Option<Self> {
+        let limited = limits.max_tokens.is_some() || !limits.stop.is_empty();
+        limited.then(|| Self {
+            stop: limits.stop,
+            held: String::new(),
+            quarters_left: limits.max_tokens.map(|tokens| tokens.saturating_mul(4)),
+        })
+    }
+
+    /// The text that can go on now, and whether it ends there.
+    pub(crate) fn push(&mut self, text: &str) -> (String, Option<Cut>) {
+        self.held.push_str(text);
+        let (known, stopped) = match self.first_stop() {
+            Some(at) => (at, Some(Cut::Stop)),
+            None => (self.held.len() - self.possible_stop_bytes(), None),
+        };
+        let rest = self.held.split_off(known);
+        let passed = std::mem::replace(&mut self.held, rest);
+        self.within_budget(passed, stopped)
+    }
+
+    /// The text held back, once nothing can follow it.
+    pub(crate) fn flush(&mut self) -> (String, Option<Cut>) {
+        let held = std::mem::take(&mut self.held);
+        self.within_budget(held, None)
+    }
+
+    fn first_stop(&self) -> Option<usize> {
+        let held = self.held.as_bytes();
+        (self
+            .stop
+            .iter()
+            .filter_map(|stop| memmem::find(held, stop.as_bytes())))
+        .min()
+    }
+
+    /// How much of the end may be the beginning of a stop string.
+    fn possible_stop_bytes(&self) -> usize {
+        let held = self.held.as_bytes();
+        let possible = |stop: &String| {
+            let longest = held.len().min(stop.len() - 1);
+            let ends = (1..=longest).rev();
+            ends.into_iter()
+                .find(|n| stop.as_bytes().starts_with(&held[held.len() - n..]))
+        };
+        self.stop
+            .iter()
+            .filter_map(possible)
+            .max()
+            .unwrap_or_default()
+    }
+
+    fn within_budget(&mut self, mut text: String, cut: Option<Cut>) -> (String, Option<Cut>) {
+        let Some(left) = &mut self.quarters_left else {
+            return (text, cut);
+        };
+        for (at, c) in text.char_indices() {
+            let cost = if c.is_ascii() { 1 } else { 4 };
+            if *left < cost {
+                text.truncate(at);
+                return (text, Some(Cut::Length));
+            }
+            *left -= cost;
+        }
+        (text, cut)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cut(limits: Limits, pieces: &[&str]) -> (String, Option<Cut>) {
+        let mut cutter = Cutter::new(limits).unwrap();
+        let mut whole = String::new();
+        for piece in pieces {
+            let (text, cut) = cutter.push(piece);
+            whole += &text;
+            if cut.is_some() {
+                return (whole, cut);
+            }
+        }
+        let (text, cut) = cutter.flush();
+        (whole + &text, cut)
+    }
+
+    fn stop(texts: &[&str]) -> Limits {
+        Limits {
+            stop: texts.iter().map(|&text| text.into()).collect(),
+            max_tokens: None,
+        }
+    }
+
+    #[test]
+    fn a_text_ends_before_the_first_stop_string() {
+        let table: &[(&[&str], &[&str], &str, bool)] = &[
+            (&["END"], &["a EN", "D b"], "a ", true),
+            (&["END"], &["a EN", "X"], "a ENX", false),
+            (&["END"], &["a EN"], "a EN", false),
+            (&["\n\n", "b"], &["a\n", "\nb"], "a", true),
+            (&["aab"], &["aa", "ab"], "a", true),
+            (&["é"], &["caf", "é!"], "caf", true),
+        ];
+        for (texts, pieces, expected, ends) in table {
+            let (text, cut) = cut(stop(texts), pieces);
+            assert_eq!(
+                (text.as_str(), cut.is_some()),
+                (*expected, *ends),
+                "{pieces:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn four_letters_or_one_ideograph_are_a_token() {
+        let two = || Limits {
+            max_tokens: Some(2),
+            stop: Vec::new(),
+        };
+        assert_eq!(
+            cut(two(), &["abcd", "efghi"]),
+            ("abcdefgh".into(), Some(Cut::Length))
+        );
+        assert_eq!(cut(two(), &["你好吗"]), ("你好".into(), Some(Cut::Length)));
+        assert_eq!(cut(two(), &["abcdefgh"]), ("abcdefgh".into(), None));
+    }
+
+    proptest! {
+        #[test]
+        fn where_deltas_end_makes_no_difference(
+            pieces in prop::collection::vec("[ab]{0,4}", 0..8),
+            texts in prop::collection::vec("[ab]{1,4}", 1..4),
+        ) {
+            let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+            let pieces: Vec<_> = pieces.iter().map(String::as_str).collect();
+            let whole = pieces.concat();
+            let first = texts.iter().filter_map(|text| whole.find(text)).min();
+            let (text, ended) = cut(stop(&texts), &pieces);
+            prop_assert_eq!(ended.is_some(), first.is_some());
+            // A stop string that ends earlier wins over one that begins earlier, as in any stream.
+            prop_assert!(whole.starts_with(&text));
+            if first.is_none() {
+                prop_assert_eq!(text, whole);
+            }
+        }
+    }
+}

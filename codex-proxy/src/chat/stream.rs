@@ -1,0 +1,547 @@
+//! The events of a Responses stream as the deltas of a chat completion. No IO in here.
+
+use serde_json::value::RawValue;
+
+pub use super::cut::Limits;
+use super::{
+    ReasoningFormat,
+    cut::{Cut, Cutter},
+};
+use crate::{
+    error::ApiError,
+    json::{Escaped, EscapedBuf, lenient},
+    responses::{
+        event::{DeltaKind, Event, Place},
+        wire::{Item, Part, Response, Usage},
+    },
+};
+
+/// One step of a chat completion, to be written as a chunk or gathered into an object.
+#[derive(Debug)]
+pub enum Delta<'a> {
+    /// The answer begins; the model is named if the upstream named it.
+    Start {
+        /// The model that answers.
+        model: Option<Escaped<'a>>,
+    },
+    /// Text.
+    Content(Escaped<'a>),
+    /// Text of a refusal.
+    Refusal(Escaped<'a>),
+    /// Text of the reasoning.
+    Reasoning(Escaped<'a>),
+    /// A tool call begins.
+    ToolCall {
+        /// Its number in this answer.
+        index: usize,
+        /// A custom tool, not a function.
+        custom: bool,
+        /// The id that its result will name.
+        id: Escaped<'a>,
+        /// The tool's name.
+        name: Escaped<'a>,
+    },
+    /// Arguments of a tool call.
+    Arguments {
+        /// The call's number in this answer.
+        index: usize,
+        /// A custom tool, not a function.
+        custom: bool,
+        /// The piece of text.
+        text: Escaped<'a>,
+    },
+    /// A citation of an address, as the Responses API gives it.
+    Annotation(&'a RawValue),
+    /// The answer is complete. Comes once.
+    Finish(FinishReason),
+    /// Tokens counted. Comes after the finish, if the upstream counted.
+    Usage(Usage),
+}
+
+/// Why an answer is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model was done, or a stop string came.
+    Stop,
+    /// The model waits for the results of its tool calls.
+    ToolCalls,
+    /// A limit of tokens was reached.
+    Length,
+    /// A filter ended it.
+    ContentFilter,
+}
+
+/// Whether an answer goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// More will come.
+    Open,
+    /// The upstream is done, and so is the answer.
+    Ended,
+    /// The answer is done before the upstream is.
+    Cut,
+    /// The upstream failed.
+    Failed(Box<ApiError>),
+}
+
+/// Turns events into deltas, in order, each part of the answer once.
+#[derive(Debug)]
+pub struct ChatStream {
+    reasoning: ReasoningFormat,
+    cutter: Option<Cutter>,
+    items: Vec<OpenItem>,
+    thought: Thought,
+    tool_calls: usize,
+    started: bool,
+    ended: bool,
+}
+
+/// How far the reasoning got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Thought {
+    None,
+    /// Some was given.
+    Given,
+    /// Some was given, and the tag around it is open.
+    InTag,
+}
+
+/// An item of the output, and what of it was given to the client.
+#[derive(Debug, Default)]
+struct OpenItem {
+    output_index: Option<u64>,
+    id: String,
+    call: Option<ToolCall>,
+    /// Parts of which something was given: what their item repeats at its end is not given again.
+    given: Vec<(DeltaKind, u64)>,
+    done: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct ToolCall {
+    index: usize,
+    custom: bool,
+}
+
+impl ChatStream {
+    /// A new answer.
+    #[must_use]
+    pub fn new(reasoning: ReasoningFormat, limits: Limits) -> Self {
+        Self {
+            reasoning,
+            cutter: Cutter::new(limits),
+            items: Vec::new(),
+            thought: Thought::None,
+            tool_calls: 0,
+            started: false,
+            ended: false,
+        }
+    }
+
+    /// Takes an event and gives what it becomes to `sink`. After the end, nothing.
+    pub fn on(&mut self, event: &Event<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        if self.ended {
+            return Step::Ended;
+        }
+        let step = self.step(event, sink);
+        self.ended = step != Step::Open;
+        step
+    }
+
+    fn step(&mut self, event: &Event<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        match event {
+            Event::Started(response) => self.start(response, sink),
+            Event::ItemAdded(place, item) => {
+                let at = self.item(*place);
+                return self.announce(at, item, sink);
+            }
+            Event::Delta(kind, place, text) => return self.delta(*kind, *place, *text, sink),
+            Event::SummaryPartAdded(place) => self.summary_part(*place, sink),
+            Event::AnnotationAdded(_, annotation) => sink(Delta::Annotation(annotation)),
+            Event::ItemDone(place, item) => return self.done(*place, item, sink),
+            Event::Completed(response) => return self.complete(response, sink),
+            Event::Incomplete(response) => return self.incomplete(response, sink),
+            Event::Failed(failure) => return Step::Failed(Box::new(failure.to_error())),
+            Event::Unknown => {}
+        }
+        Step::Open
+    }
+
+    fn start(&mut self, response: &Response<'_>, sink: &mut impl FnMut(Delta<'_>)) {
+        if !std::mem::replace(&mut self.started, true) {
+            sink(Delta::Start {
+                model: response.model(),
+            });
+        }
+    }
+
+    /// The item that an event speaks of, by its position, else by its id. Some upstreams give an
+    /// item another id in each event, so the position goes first.
+    fn item(&mut self, place: Place<'_>) -> usize {
+        let id = place.item_id.map(Escaped::as_str).unwrap_or_default();
+        let same = |item: &OpenItem| match (place.output_index, item.output_index) {
+            (Some(index), Some(other)) => index == other,
+            _ => item.id == id,
+        };
+        if let Some(at) = self.items.iter().rposition(same) {
+            return at;
+        }
+        self.items.push(OpenItem {
+            output_index: place.output_index,
+            id: id.into(),
+            ..OpenItem::default()
+        });
+        self.items.len() - 1
+    }
+
+    fn announce(&mut self, at: usize, item: &Item<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        let custom = match item.kind.decode().as_ref() {
+            "function_call" => false,
+            "custom_tool_call" => true,
+            _ => return Step::Open,
+        };
+        let (Some(id), Some(name)) = (item.call_id(), item.name()) else {
+            return Step::Open;
+        };
+        if self.items[at].call.is_some() {
+            return Step::Open;
+        }
+        let step = self.before_other_than_text(sink);
+        if step != Step::Open {
+            return step;
+        }
+        let index = self.tool_calls;
+        self.tool_calls += 1;
+        self.items[at].call = Some(ToolCall { index, custom });
+        sink(Delta::ToolCall {
+            index,
+            custom,
+            id,
+            name,
+        });
+        Step::Open
+    }
+
+    fn delta(
+        &mut self,
+        kind: DeltaKind,
+        place: Place<'_>,
+        text: Escaped<'_>,
+        sink: &mut impl FnMut(Delta<'_>),
+    ) -> Step {
+        if text.as_str().is_empty() {
+            return Step::Open;
+        }
+        let at = self.item(place);
+        let item = &mut self.items[at];
+        // Without its beginning, a call's arguments are given with the finished item.
+        let is_call = matches!(kind, DeltaKind::Arguments | DeltaKind::CustomInput);
+        if item.done || (is_call && item.call.is_none()) {
+            return Step::Open;
+        }
+        let part = (kind, place.part_index);
+        if item.given.last() != Some(&part) && !item.given.contains(&part) {
+            item.given.push(part);
+        }
+        match kind {
+            DeltaKind::Text => self.content(text, sink),
+            DeltaKind::Refusal => self.refusal(text, sink),
+            DeltaKind::Reasoning | DeltaKind::ReasoningSummary => self.reasoning(text, sink),
+            DeltaKind::Arguments | DeltaKind::CustomInput => self.arguments(at, text, sink),
+        }
+    }
+
+    fn arguments(
+        &mut self,
+        at: usize,
+        text: Escaped<'_>,
+        sink: &mut impl FnMut(Delta<'_>),
+    ) -> Step {
+        if let Some(ToolCall { index, custom }) = self.items[at].call {
+            sink(Delta::Arguments {
+                index,
+                custom,
+                text,
+            });
+        }
+        Step::Open
+    }
+
+    fn content(&mut self, text: Escaped<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        self.ready(sink);
+        self.close_think_tag(sink);
+        let Some(cutter) = &mut self.cutter else {
+            sink(Delta::Content(text));
+            return Step::Open;
+        };
+        let passed = cutter.push(&text.decode());
+        give_cut(passed, sink)
+    }
+
+    fn refusal(&mut self, text: Escaped<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        let step = self.before_other_than_text(sink);
+        if step == Step::Open {
+            sink(Delta::Refusal(text));
+        }
+        step
+    }
+
+    fn reasoning(&mut self, text: Escaped<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        match self.reasoning {
+            ReasoningFormat::None => return Step::Open,
+            ReasoningFormat::ReasoningContent => {
+                self.ready(sink);
+                sink(Delta::Reasoning(text));
+                self.thought = Thought::Given;
+            }
+            ReasoningFormat::ThinkTags => {
+                let step = self.flush_text(sink);
+                if step != Step::Open {
+                    return step;
+                }
+                self.ready(sink);
+                if std::mem::replace(&mut self.thought, Thought::InTag) != Thought::InTag {
+                    sink(Delta::Content(Escaped::plain("<think>")));
+                }
+                sink(Delta::Content(text));
+            }
+        }
+        Step::Open
+    }
+
+    /// Paragraphs of a summary come without what stood between them.
+    fn summary_part(&mut self, place: Place<'_>, sink: &mut impl FnMut(Delta<'_>)) {
+        let part = (DeltaKind::ReasoningSummary, place.part_index);
+        let at = self.item(place);
+        if self.items[at].given.contains(&part) {
+            return;
+        }
+        self.paragraph(sink);
+    }
+
+    fn paragraph(&mut self, sink: &mut impl FnMut(Delta<'_>)) {
+        if self.thought != Thought::None {
+            self.reasoning(Escaped::plain(r"\n\n"), sink);
+        }
+    }
+
+    fn done(
+        &mut self,
+        place: Place<'_>,
+        item: &Item<'_>,
+        sink: &mut impl FnMut(Delta<'_>),
+    ) -> Step {
+        let at = self.item(place);
+        if self.items[at].done {
+            return Step::Open;
+        }
+        let step = match item.kind.decode().as_ref() {
+            "message" => self.message_done(at, item, sink),
+            "reasoning" => self.reasoning_done(at, item, sink),
+            "function_call" | "custom_tool_call" => self.call_done(at, item, sink),
+            _ => Step::Open,
+        };
+        self.items[at].done = true;
+        step
+    }
+
+    fn message_done(
+        &mut self,
+        at: usize,
+        item: &Item<'_>,
+        sink: &mut impl FnMut(Delta<'_>),
+    ) -> Step {
+        for (part_index, part) in (0..).zip(item.content()) {
+            let step = self.part_done(at, part_index, &part, sink);
+            if step != Step::Open {
+                return step;
+            }
+        }
+        Step::Open
+    }
+
+    fn part_done(
+        &mut self,
+        at: usize,
+        part_index: u64,
+        part: &Part<'_>,
+        sink: &mut impl FnMut(Delta<'_>),
+    ) -> Step {
+        let missing = |kind| !self.items[at].given.contains(&(kind, part_index));
+        let (no_text, no_refusal) = (missing(DeltaKind::Text), missing(DeltaKind::Refusal));
+        if let Some(text) = part
+            .text()
+            .filter(|text| no_text && !text.as_str().is_empty())
+        {
+            let step = self.content(text, sink);
+            part.annotations()
+                .into_iter()
+                .for_each(|annotation| sink(Delta::Annotation(annotation)));
+            return step;
+        }
+        match part
+            .refusal()
+            .filter(|text| no_refusal && !text.as_str().is_empty())
+        {
+            Some(refusal) => self.refusal(refusal, sink),
+            None => Step::Open,
+        }
+    }
+
+    fn reasoning_done(
+        &mut self,
+        at: usize,
+        item: &Item<'_>,
+        sink: &mut impl FnMut(Delta<'_>),
+    ) -> Step {
+        if !self.items[at].given.is_empty() {
+            return Step::Open;
+        }
+        for part in item.summary().iter().chain(&item.content()) {
+            let Some(text) = part.text() else { continue };
+            self.paragraph(sink);
+            let step = self.reasoning(text, sink);
+            if step != Step::Open {
+                return step;
+            }
+        }
+        Step::Open
+    }
+
+    fn call_done(&mut self, at: usize, item: &Item<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        let step = self.announce(at, item, sink);
+        if step != Step::Open || !self.items[at].given.is_empty() {
+            return step;
+        }
+        match item.arguments() {
+            Some(text) if !text.as_str().is_empty() => self.arguments(at, text, sink),
+            _ => Step::Open,
+        }
+    }
+
+    fn complete(&mut self, response: &Response<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        let step = self.items_of(response, sink);
+        if step != Step::Open {
+            return step;
+        }
+        let reason = if self.tool_calls > 0 {
+            FinishReason::ToolCalls
+        } else {
+            FinishReason::Stop
+        };
+        self.finish(reason, response, sink)
+    }
+
+    fn incomplete(&mut self, response: &Response<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        let step = self.items_of(response, sink);
+        if step != Step::Open {
+            return step;
+        }
+        let filtered = response
+            .incomplete_reason()
+            .is_some_and(|r| r.as_str() == "content_filter");
+        let reason = if filtered {
+            FinishReason::ContentFilter
+        } else {
+            FinishReason::Length
+        };
+        self.finish(reason, response, sink)
+    }
+
+    /// An upstream that sent no items on the way has them all in its last event.
+    fn items_of(&mut self, response: &Response<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        if !self.items.is_empty() {
+            return Step::Open;
+        }
+        for (index, raw) in (0..).zip(response.items()) {
+            let place = Place {
+                output_index: Some(index),
+                ..Place::default()
+            };
+            let Some(item) = Item::parse(raw) else {
+                continue;
+            };
+            let step = self.done(place, &item, sink);
+            if step != Step::Open {
+                return step;
+            }
+        }
+        Step::Open
+    }
+
+    fn finish(
+        &mut self,
+        reason: FinishReason,
+        response: &Response<'_>,
+        sink: &mut impl FnMut(Delta<'_>),
+    ) -> Step {
+        let step = self.before_other_than_text(sink);
+        if step != Step::Open {
+            return step;
+        }
+        sink(Delta::Finish(reason));
+        if let Some(usage) = response.usage() {
+            sink(Delta::Usage(usage));
+        }
+        Step::Ended
+    }
+
+    fn ready(&mut self, sink: &mut impl FnMut(Delta<'_>)) {
+        self.start(&Response::default(), sink);
+    }
+
+    fn close_think_tag(&mut self, sink: &mut impl FnMut(Delta<'_>)) {
+        if self.thought == Thought::InTag {
+            self.thought = Thought::Given;
+            sink(Delta::Content(Escaped::plain(r"</think>\n\n")));
+        }
+    }
+
+    /// Brings all text to its end, since something else follows.
+    fn before_other_than_text(&mut self, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        self.ready(sink);
+        self.close_think_tag(sink);
+        self.flush_text(sink)
+    }
+
+    fn flush_text(&mut self, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        match &mut self.cutter {
+            Some(cutter) => give_cut(cutter.flush(), sink),
+            None => Step::Open,
+        }
+    }
+}
+
+fn give_cut((text, cut): (String, Option<Cut>), sink: &mut impl FnMut(Delta<'_>)) -> Step {
+    if !text.is_empty() {
+        sink(Delta::Content(EscapedBuf::new(&text).as_escaped()));
+    }
+    let reason = match cut {
+        None => return Step::Open,
+        Some(Cut::Length) => FinishReason::Length,
+        Some(Cut::Stop) => FinishReason::Stop,
+    };
+    sink(Delta::Finish(reason));
+    Step::Cut
+}
+
+/// A citation of an address, as chat completions have it; other annotations have no such form.
+pub(crate) fn url_citation(annotation: &RawValue) -> Option<Vec<u8>> {
+    use crate::json::{JsonStr, Object};
+
+    let fields: Object = lenient(annotation)?;
+    if !JsonStr::new(fields.field("type")?)?.is("url_citation") {
+        return None;
+    }
+    let mut written = br#"{"type":"url_citation","url_citation":{"#.to_vec();
+    for (at, name) in ["start_index", "end_index", "title", "url"]
+        .into_iter()
+        .enumerate()
+    {
+        let value = fields.field(name).map_or("null", RawValue::get);
+        let comma = if at == 0 { "" } else { "," };
+        written.extend_from_slice(format!("{comma}\"{name}\":{value}").as_bytes());
+    }
+    written.extend_from_slice(b"}}");
+    Some(written)
+}

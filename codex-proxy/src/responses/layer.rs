@@ -1,0 +1,175 @@
+//! The layer and its service.
+
+use std::{
+    mem,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use codex_auth::{Backend, RouteHint};
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderName, Request, Response, header::USER_AGENT};
+use http_body::Body;
+use http_body_util::{Either, Full};
+use tower::{Layer, Service};
+
+use super::{
+    adapt::{Adapted, adapt},
+    aggregate::Gatherer,
+    relay::Relay,
+};
+use crate::{
+    error::BoxError,
+    translated::{
+        TranslatedBody, answer_headers, read_body, read_whole, request_headers, require_plain,
+        require_plain_answer,
+    },
+};
+
+/// 64 MiB: room for histories with images.
+const BODY_LIMIT_BYTES: usize = 64 << 20;
+
+const ORIGINATOR: HeaderName = HeaderName::from_static("originator");
+
+/// Lets every client of the Responses API use a ChatGPT login.
+#[derive(Debug, Clone)]
+pub struct ResponsesLayer {
+    body_limit_bytes: usize,
+}
+
+impl ResponsesLayer {
+    /// For bodies up to 64 MiB.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            body_limit_bytes: BODY_LIMIT_BYTES,
+        }
+    }
+
+    /// Accepts larger or only smaller bodies. What passes untouched has no limit here.
+    #[must_use]
+    pub fn with_body_limit(self, body_limit_bytes: usize) -> Self {
+        Self { body_limit_bytes }
+    }
+}
+
+impl Default for ResponsesLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> Layer<S> for ResponsesLayer {
+    type Service = Responses<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Responses {
+            inner,
+            body_limit_bytes: self.body_limit_bytes,
+        }
+    }
+}
+
+/// The service of [`ResponsesLayer`].
+#[derive(Debug, Clone)]
+pub struct Responses<S> {
+    inner: S,
+    body_limit_bytes: usize,
+}
+
+impl<S, B, R> Service<Request<B>> for Responses<S>
+where
+    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<R>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    R: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response<TranslatedBody<R, Relay>>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let next = self.inner.clone();
+        let mut ready = mem::replace(&mut self.inner, next);
+        if passes_untouched(&request) {
+            let answer = ready.call(request.map(Either::Left));
+            return Box::pin(async move { answer.await.map(untouched).map_err(Into::into) });
+        }
+        Box::pin(serve(ready, request, self.body_limit_bytes))
+    }
+}
+
+fn untouched<R>(answer: Response<R>) -> Response<TranslatedBody<R, Relay>> {
+    answer.map(TranslatedBody::untouched)
+}
+
+fn passes_untouched<B>(request: &Request<B>) -> bool {
+    let hint = request.extensions().get::<RouteHint>();
+    hint.is_some_and(|hint| hint.backend == Some(Backend::OpenAi)) || is_codex(request.headers())
+}
+
+/// Whether a request was made by Codex itself, so that the backend accepts it as it is.
+///
+/// By `originator`, else by `user-agent`, either of which begins with `codex`; this program, which
+/// calls itself `codex_router`, is not Codex. *Source:* wire reference 5.3.
+#[must_use]
+pub fn is_codex(headers: &HeaderMap) -> bool {
+    let names_codex = |name| {
+        let value = headers
+            .get(name)
+            .map(http::HeaderValue::as_bytes)
+            .unwrap_or_default();
+        begins_with(value, b"codex") && !begins_with(value, b"codex_router")
+    };
+    names_codex(ORIGINATOR) || names_codex(USER_AGENT)
+}
+
+fn begins_with(value: &[u8], beginning: &[u8]) -> bool {
+    (value.get(..beginning.len())).is_some_and(|start| start.eq_ignore_ascii_case(beginning))
+}
+
+async fn serve<S, B, R>(
+    mut inner: S,
+    request: Request<B>,
+    body_limit_bytes: usize,
+) -> Result<Response<TranslatedBody<R, Relay>>, BoxError>
+where
+    S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+    R: Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    let (mut head, body) = request.into_parts();
+    require_plain(&head.headers)?;
+    let body = read_body(body, body_limit_bytes).await?;
+    let Adapted {
+        body: adapted,
+        stream,
+        dropped,
+    } = adapt(&body)?;
+    drop(body);
+    request_headers(&mut head.headers);
+    let request = Request::from_parts(head, Either::Right(Full::from(adapted)));
+    let answer = inner.call(request).await.map_err(Into::into)?;
+    if answer.status().as_u16() >= 400 {
+        return Ok(untouched(answer));
+    }
+    let (mut head, body) = answer.into_parts();
+    require_plain_answer(&head.headers)?;
+    answer_headers(&mut head.headers, stream, &dropped);
+    if stream {
+        let body = TranslatedBody::stream(body, Relay::default());
+        return Ok(Response::from_parts(head, body));
+    }
+    let mut gatherer = Gatherer::default();
+    read_whole(body, |piece| gatherer.piece(piece)).await?;
+    Ok(Response::from_parts(
+        head,
+        TranslatedBody::whole(gatherer.into_json()),
+    ))
+}

@@ -1,0 +1,54 @@
+//! The Responses API for clients that are not Codex.
+//!
+//! Codex's own requests, and those for a login of the public API, pass untouched, byte for byte.
+//! Other clients' requests are adapted to what the ChatGPT backend accepts ([`adapt`]); its stream
+//! passes byte for byte, or is gathered into one object for a client that does not stream.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use codex_proxy::{BoxError, responses::ResponsesLayer};
+//! use http::{Request, Response};
+//! use http_body_util::{BodyExt, Either, Full};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), BoxError> {
+//! type Sent = Request<Either<Full<Bytes>, Full<Bytes>>>;
+//! let upstream = service_fn(|request: Sent| async move {
+//!     let body = request.into_body().collect().await?.to_bytes();
+//!     let body: serde_json::Value = serde_json::from_slice(&body)?;
+//!     assert_eq!(body["input"][0]["type"], "message");
+//!     let event = r#"data: {"type":"response.completed","response":{"id":"resp_1","output":[]}}"#;
+//!     Ok::<_, BoxError>(Response::new(Full::new(Bytes::from(format!("{event}\n\n")))))
+//! });
+//! let responses = ServiceBuilder::new().layer(ResponsesLayer::new()).service(upstream);
+//!
+//! let body = r#"{"model":"gpt-5.5","input":"Hi","temperature":0.5}"#;
+//! let request = Request::post("/v1/responses").body(Full::new(Bytes::from(body)))?;
+//! let answer = responses.oneshot(request).await?;
+//! assert_eq!(answer.headers()["x-codex-router-dropped"], "temperature");
+//! # Ok(()) }
+//! ```
+//!
+//! # Where it belongs
+//!
+//! Beside [`chat`](crate::chat), on the path `/v1/responses`: below whatever chooses the login,
+//! above the credentials. Decompression of request bodies belongs above it for clients that are not
+//! Codex; Codex's own compressed bodies need none, as nothing here reads them.
+//!
+//! # Caveats
+//!
+//! `previous_response_id`, stored prompts, conversations and background answers need a server that
+//! keeps answers, which the ChatGPT backend does not: they are refused with 400.
+
+pub mod adapt;
+mod aggregate;
+pub mod event;
+mod layer;
+mod relay;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use layer::{Responses, ResponsesLayer, is_codex};
+pub use relay::Relay;
