@@ -56,11 +56,15 @@ impl Server {
     where
         P: CredentialProvider + ProfileTable + Clone,
     {
-        ServerBuilder { profiles, client: None, targets: Targets::default(), limits: Limits::default() }
+        ServerBuilder {
+            profiles,
+            client: None,
+            targets: Targets::default(),
+            limits: Limits::default(),
+        }
     }
 
     /// The server as a router to mount in another program, gate and all.
-    #[must_use]
     pub fn into_router(self) -> Router {
         self.router
     }
@@ -92,7 +96,10 @@ where
     /// Sends over this client; by default one of [`client_builder`].
     #[must_use]
     pub fn client(self, client: reqwest::Client) -> Self {
-        Self { client: Some(client), ..self }
+        Self {
+            client: Some(client),
+            ..self
+        }
     }
 
     /// Accepts request bodies up to this size, before and after decompression. Default: 64 MiB.
@@ -124,6 +131,8 @@ where
             upstream: Upstream::new(client).with_targets(self.targets),
             limits: self.limits,
         };
-        Ok(Server { router: router::router(&stack) })
+        Ok(Server {
+            router: router::router(&stack),
+        })
     }
 }

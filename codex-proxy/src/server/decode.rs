@@ -1,8 +1,8 @@
 use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
 use axum::body::{Body, HttpBody as _};
 use codex_auth::{Backend, RouteHint};
-use futures_util::TryStreamExt as _;
-use http::{Request, header};
+use futures_util::TryStreamExt;
+use http::{HeaderValue, Request, header};
 use http_body_util::{BodyExt as _, Limited};
 use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
@@ -18,8 +18,11 @@ pub(super) fn decode(request: Request<Body>, limit_bytes: usize) -> Request<Body
     let untouched = passes_untouched(&request);
     let (mut parts, body) = request.into_parts();
     let body = Body::new(Limited::new(body, limit_bytes));
-    let encoding = parts.headers.get(header::CONTENT_ENCODING).filter(|_| !untouched);
-    let unpacked = match encoding.map(|encoding| encoding.as_bytes()) {
+    let encoding = parts
+        .headers
+        .get(header::CONTENT_ENCODING)
+        .filter(|_| !untouched);
+    let unpacked = match encoding.map(HeaderValue::as_bytes) {
         Some(b"zstd") => unpack(ZstdDecoder::new(reader(body))),
         Some(b"gzip") => unpack(GzipDecoder::new(reader(body))),
         Some(b"br") => unpack(BrotliDecoder::new(reader(body))),
@@ -34,18 +37,24 @@ pub(super) fn decode(request: Request<Body>, limit_bytes: usize) -> Request<Body
 }
 
 fn passes_untouched<B>(request: &Request<B>) -> bool {
-    let backend = request.extensions().get::<RouteHint>().and_then(|hint| hint.backend);
+    let backend = request
+        .extensions()
+        .get::<RouteHint>()
+        .and_then(|hint| hint.backend);
     backend == Some(Backend::ChatGpt) && is_codex_client(request.headers())
 }
 
 type Packed = std::pin::Pin<Box<dyn tokio::io::AsyncBufRead + Send>>;
 
 fn reader(body: Body) -> Packed {
-    Box::pin(StreamReader::new(body.into_data_stream().map_err(std::io::Error::other)))
+    Box::pin(StreamReader::new(TryStreamExt::map_err(
+        body.into_data_stream(),
+        std::io::Error::other,
+    )))
 }
 
 fn unpack(reader: impl AsyncRead + Send + 'static) -> Body {
-    let stream = ReaderStream::new(reader).map_err(BoxError::from);
+    let stream = TryStreamExt::map_err(ReaderStream::new(reader), BoxError::from);
     Body::new(Body::from_stream(stream).map_err(|error| blame_client(error.into())))
 }
 
@@ -95,7 +104,9 @@ mod tests {
     async fn codexs_own_body_for_the_chatgpt_backend_is_not_touched() {
         let packed = zstd(b"{}");
         let mut request = request("zstd", packed.clone());
-        request.headers_mut().insert("originator", "codex_exec".parse().unwrap());
+        request
+            .headers_mut()
+            .insert("originator", "codex_exec".parse().unwrap());
         let hint = RouteHint::profile(ProfileRef::new("work")).with_backend(Backend::ChatGpt);
         request.extensions_mut().insert(hint);
         let passed = decode(request, LIMIT);
@@ -109,7 +120,11 @@ mod tests {
             let error = read(decode(request(encoding, b"not packed".to_vec()), LIMIT)).await;
             let error = error.unwrap_err();
             assert_eq!(error.status, 400, "{encoding}");
-            assert_eq!(error.code.as_deref(), Some("invalid_content_encoding"), "{encoding}");
+            assert_eq!(
+                error.code.as_deref(),
+                Some("invalid_content_encoding"),
+                "{encoding}"
+            );
         }
     }
 
@@ -117,8 +132,20 @@ mod tests {
     async fn the_limit_holds_before_and_after_unpacking() {
         let bomb = zstd(&vec![0; 8 * LIMIT]);
         assert!(bomb.len() < LIMIT);
-        assert_eq!(read(decode(request("zstd", bomb), LIMIT)).await.unwrap_err().status, 413);
+        assert_eq!(
+            read(decode(request("zstd", bomb), LIMIT))
+                .await
+                .unwrap_err()
+                .status,
+            413
+        );
         let large = vec![b' '; LIMIT + 1];
-        assert_eq!(read(decode(request("identity", large), LIMIT)).await.unwrap_err().status, 413);
+        assert_eq!(
+            read(decode(request("identity", large), LIMIT))
+                .await
+                .unwrap_err()
+                .status,
+            413
+        );
     }
 }

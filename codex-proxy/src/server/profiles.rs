@@ -10,8 +10,12 @@ impl ProfileTable for ProfileStore {
         let route = self.route(wanted).await?;
         let default_reason = match route.source {
             RouteSource::LiveLogin => RouteReason::LiveLogin,
-            RouteSource::Named | RouteSource::Current => RouteReason::Current,
+            _ => RouteReason::Current,
         };
-        Ok(ChosenProfile { profile: route.profile, backend: route.backend, default_reason })
+        Ok(ChosenProfile {
+            profile: route.profile,
+            backend: route.backend,
+            default_reason,
+        })
     }
 }

@@ -28,16 +28,22 @@ where
     let profiles = stack.profiles.clone();
     let routes = Router::new()
         .route("/v1/responses", responses)
-        .route("/v1/chat/completions", post_service(stack.routed(stack.chat())))
+        .route(
+            "/v1/chat/completions",
+            post_service(stack.routed(stack.chat())),
+        )
         .route("/v1/models", get_service(models.clone()))
         .route("/v1/models/{*id}", get_service(models))
         .route("/v1/{*path}", any_service(stack.routed(stack.passed_on())))
-        .route("/healthz", get(async || axum::Json(json!({"status": "ok"}))))
+        .route(
+            "/healthz",
+            get(async || axum::Json(json!({"status": "ok"}))),
+        )
         .route("/readyz", get(async move || readiness(&profiles).await))
         .route("/", get(async || WELCOME))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found);
-    Router::new().fallback_service(stack.outer(routes))
+    Router::new().fallback_service(Stack::<P>::outer(routes))
 }
 
 const WELCOME: &str = "Codex Router is serving.\n\n\
@@ -57,9 +63,22 @@ fn upgrade_or_refuse(headers: &HeaderMap) -> Response<Body> {
 }
 
 async fn readiness(profiles: &impl ProfileTable) -> Response<Body> {
-    let ready: Vec<String> = profiles.ready().await.iter().map(ToString::to_string).collect();
-    let status = if ready.is_empty() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    (status, axum::Json(json!({"ready": !ready.is_empty(), "profiles": ready}))).into_response()
+    let ready: Vec<String> = profiles
+        .ready()
+        .await
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let status = if ready.is_empty() {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
+    (
+        status,
+        axum::Json(json!({"ready": !ready.is_empty(), "profiles": ready})),
+    )
+        .into_response()
 }
 
 async fn method_not_allowed(method: Method) -> Response<Body> {

@@ -30,7 +30,11 @@ pub struct Bound {
 
 impl Bound {
     pub(super) fn new(listener: TcpListener, router: Router) -> io::Result<Self> {
-        Ok(Self { address: listener.local_addr()?, listener, router })
+        Ok(Self {
+            address: listener.local_addr()?,
+            listener,
+            router,
+        })
     }
 
     /// The address, with the port that was chosen if 0 was asked for.
@@ -67,9 +71,14 @@ fn serve_connection(stream: TcpStream, router: &Router, graceful: &GracefulShutd
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let service = router.clone().map_request(|request: Request<_>| request.map(Body::new));
+    let service = router
+        .clone()
+        .map_request(|request: Request<_>| request.map(Body::new));
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT);
     builder.http2().timer(TokioTimer::new());
     let connection = builder
         .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))

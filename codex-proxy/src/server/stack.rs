@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use bytes::Bytes;
 use codex_auth::CredentialProvider;
 use http::{Request, Response};
+use http_body_util::{Either, Full};
 use tower::{
-    Layer as _, Service, ServiceBuilder, ServiceExt as _,
-    retry::RetryLayer,
-    timeout::TimeoutLayer,
+    Layer as _, Service, ServiceBuilder, retry::RetryLayer, timeout::TimeoutLayer,
     util::BoxCloneSyncService,
 };
 use tower_http::{
@@ -33,7 +33,8 @@ use crate::{
 /// A service that may fail; the error layer around it does not.
 pub(super) type Fallible = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
 /// A service that answers everything, errors included.
-pub(super) type Answering = BoxCloneSyncService<Request<Body>, Response<Body>, std::convert::Infallible>;
+pub(super) type Answering =
+    BoxCloneSyncService<Request<Body>, Response<Body>, std::convert::Infallible>;
 
 /// What the layers are made of.
 #[derive(Debug)]
@@ -52,7 +53,10 @@ pub(super) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: 64 << 20, head: Duration::from_mins(2) }
+        Self {
+            body_bytes: 64 << 20,
+            head: Duration::from_mins(2),
+        }
     }
 }
 
@@ -61,19 +65,26 @@ where
     P: CredentialProvider + ProfileTable + Clone,
 {
     /// The rings around everything, whatever the path.
-    pub(super) fn outer<S>(&self, routes: S) -> Answering
+    pub(super) fn outer<S>(routes: S) -> Answering
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible>
-            + Clone + Send + Sync + 'static,
+            + Clone
+            + Send
+            + Sync
+            + 'static,
         S::Future: Send,
     {
         let service = ServiceBuilder::new()
+            .map_response(boxed)
             // outermost, so that the span can carry it
             .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
             // the upstream's own id, if there is one, goes before ours
             .layer(PropagateRequestIdLayer::x_request_id())
             // before anything could print them
-            .layer(SetSensitiveRequestHeadersLayer::new([http::header::AUTHORIZATION, http::header::COOKIE]))
+            .layer(SetSensitiveRequestHeadersLayer::new([
+                http::header::AUTHORIZATION,
+                http::header::COOKIE,
+            ]))
             // method and path, never a query or a body
             .layer(TraceLayer::new_for_http().make_span_with(span))
             // nothing on disk is touched before it says yes
@@ -89,20 +100,22 @@ where
 
     /// `/v1/chat/completions`: translated for a ChatGPT login.
     pub(super) fn chat(&self) -> Answering {
-        let translated = ChatCompletionsLayer::new()
-            .with_body_limit(self.limits.body_bytes)
-            .layer(self.credentialed())
-            .map_response(|response| response.map(Body::new));
-        self.answering(BoxCloneSyncService::new(translated))
+        let service = ServiceBuilder::new()
+            .map_response(boxed)
+            .layer(ChatCompletionsLayer::new().with_body_limit(self.limits.body_bytes))
+            .map_request(unified)
+            .service(self.credentialed());
+        self.answering(BoxCloneSyncService::new(service))
     }
 
     /// `/v1/responses`: untouched for Codex, adapted for other clients of a ChatGPT login.
     pub(super) fn responses(&self) -> Answering {
-        let adapted = ResponsesLayer::new()
-            .with_body_limit(self.limits.body_bytes)
-            .layer(self.credentialed())
-            .map_response(|response| response.map(Body::new));
-        self.answering(BoxCloneSyncService::new(adapted))
+        let service = ServiceBuilder::new()
+            .map_response(boxed)
+            .layer(ResponsesLayer::new().with_body_limit(self.limits.body_bytes))
+            .map_request(unified)
+            .service(self.credentialed());
+        self.answering(BoxCloneSyncService::new(service))
     }
 
     /// `/v1/models`: cached for each profile.
@@ -127,22 +140,41 @@ where
 
     fn credentialed(&self) -> Fallible {
         let service = ServiceBuilder::new()
+            .map_response(boxed)
             // refreshing must not eat the upstream's time
-            .layer(CodexAuthLayer::new(self.profiles.clone()).with_replay_limit(self.limits.body_bytes))
+            .layer(
+                CodexAuthLayer::new(self.profiles.clone())
+                    .with_replay_limit(self.limits.body_bytes),
+            )
             // per login, once; outside the retry, since it is a call of its own
             .layer(self.workspaces.clone())
             // below the login, so that a second connection carries the same one
             .layer(RetryLayer::new(ConnectRetry::default()))
             // to the response head, per attempt; a stream has its idle gap
             .layer(TimeoutLayer::new(self.limits.head))
-            .service(self.upstream.clone())
-            .map_response(|response| response.map(Body::new));
+            .service(self.upstream.clone());
         BoxCloneSyncService::new(service)
     }
 }
 
+/// One type for every body, so that services can be exchanged for one another.
+fn boxed<R>(response: Response<R>) -> Response<Body>
+where
+    R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    response.map(Body::new)
+}
+
+/// The client's own body, or the one that was made of it.
+fn unified(request: Request<Either<Body, Full<Bytes>>>) -> Request<Body> {
+    request.map(Body::new)
+}
+
 fn span(request: &Request<Body>) -> tracing::Span {
-    let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    let id = request
+        .headers()
+        .get("x-request-id")
+        .and_then(|id| id.to_str().ok());
     tracing::info_span!(
         "request",
         method = %request.method(),

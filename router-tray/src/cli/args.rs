@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "codex-router", version)]
 pub(crate) struct Cli {
-    /// The folder of Codex's files [default: $CODEX_HOME, else ~/.codex]
+    /// The folder of Codex's files [default: that of `CODEX_HOME`, else ~/.codex]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) codex_home: Option<PathBuf>,
 

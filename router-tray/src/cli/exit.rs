@@ -50,7 +50,7 @@ impl Failure {
         ExitCode::from(self.kind as u8)
     }
 
-    fn failed(error: &(dyn std::error::Error)) -> Self {
+    fn failed(error: &dyn std::error::Error) -> Self {
         Self {
             kind: Kind::Failed,
             message: with_causes(error),

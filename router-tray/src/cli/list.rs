@@ -87,7 +87,7 @@ fn state(profile: &ProfileReport) -> String {
         _ => "unreadable",
     };
     match (&profile.reason, profile.state) {
-        (Some(reason), LoginState::NeedsLogin) | (Some(reason), LoginState::Unreadable) => {
+        (Some(reason), LoginState::NeedsLogin | LoginState::Unreadable) => {
             format!("{word}: {reason}")
         }
         _ => word.to_owned(),
