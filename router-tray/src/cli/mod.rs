@@ -7,7 +7,7 @@ mod save;
 mod serve;
 mod switch;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 
 use codex_profiles::{CodexHome, ProfileStore};
 
