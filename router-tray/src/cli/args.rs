@@ -20,8 +20,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the chosen profile, without a tray
     Serve {
-        /// Where to listen [default: 127.0.0.1:9876]
-        #[arg(long, value_name = "ADDR", env = "CODEX_ROUTER_LISTEN")]
+        /// Where to listen [default: that of `CODEX_ROUTER_LISTEN`, else of the settings, else 127.0.0.1:9876]
+        #[arg(long, value_name = "ADDR")]
         listen: Option<SocketAddr>,
     },
     /// Show the profiles

@@ -98,13 +98,20 @@ fn targets() -> Result<Targets, Failure> {
     Targets::new(&chatgpt, &openai).map_err(Failure::usage)
 }
 
+/// The environment's, else the settings'.
 async fn listen_address(store: &ProfileStore) -> Result<SocketAddr, Failure> {
-    let address = store.state().await?.listen();
-    address.parse().map_err(|_| {
-        Failure::usage(format!(
-            "`listen` in router/state.json is not an address: {address}"
-        ))
-    })
+    let given = std::env::var("CODEX_ROUTER_LISTEN")
+        .ok()
+        .filter(|text| !text.is_empty());
+    let (address, place) = match given {
+        Some(address) => (address, "CODEX_ROUTER_LISTEN"),
+        None => (
+            store.state().await?.listen(),
+            "`listen` in router/state.json",
+        ),
+    };
+    let unusable = |_| Failure::usage(format!("{place} is not an address: {address}"));
+    address.parse().map_err(unusable)
 }
 
 /// What to do next, for a person who started this in a terminal.
