@@ -17,7 +17,7 @@ use crate::{
 const VERSION: u32 = 1;
 const DEFAULT_LISTEN: &str = "127.0.0.1:9876";
 /// The quota page changes slowly, and asking for it is a request like any other.
-const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(600);
+const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_mins(10);
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
 
 /// The content of `state.json`. Fields unknown to this version survive every change.

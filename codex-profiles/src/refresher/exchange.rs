@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Longer than a refresh of another process can take.
-const LOCK_LIMIT: Duration = Duration::from_secs(60);
+const LOCK_LIMIT: Duration = Duration::from_mins(1);
 /// How often a token is posted when no answer comes back.
 const MAX_ATTEMPTS: u32 = 2;
 /// How long Codex may take to write what it got for the token that we find spent.

@@ -40,19 +40,19 @@ impl Disk {
                 }
                 Ok(())
             }
-            Err(error) => self.land_elsewhere(answer, noted, error),
+            Err(error) => self.land_elsewhere(answer, noted.is_ok(), error),
         }
     }
 
     fn land_elsewhere(
         &self,
         answer: &Unlanded,
-        noted: Result<(), StoreError>,
+        noted: bool,
         error: StoreError,
     ) -> Result<(), StoreError> {
         let profile = answer.place.reference();
         let published = self.publish_rotation(&answer.login, &answer.spent);
-        if noted.is_err() && !published.unwrap_or(false) {
+        if !noted && !published.unwrap_or(false) {
             error!(%profile, %error, "refreshed tokens are in memory alone: free some disk space");
             return Err(error);
         }
