@@ -1,9 +1,9 @@
 //! A home, a fake issuer, and logins of every age, for the tests of this crate.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use codex_auth::{AuthDotJson, Issuer, refresh::TokenEndpoint};
+use codex_auth::{Issuer, refresh::TokenEndpoint};
 use fake_openai::{Account, FakeOpenAi};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -135,10 +135,6 @@ pub(crate) fn put(path: &Path, login: &Value) {
 
 pub(crate) fn get(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-pub(crate) fn parsed(login: &Value) -> Arc<AuthDotJson> {
-    Arc::new(AuthDotJson::parse(login.to_string().as_bytes()).unwrap())
 }
 
 pub(crate) fn token(login: &Value) -> String {

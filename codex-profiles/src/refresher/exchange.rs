@@ -8,7 +8,7 @@ use codex_auth::{
     refresh::{RefreshError, RefreshReason},
     secret::RefreshToken,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::OwnedMutexGuard, time};
 use tracing::{info, warn};
 
@@ -119,7 +119,7 @@ impl Exchange {
         fresh: FreshTokens,
     ) -> Result<Arc<AuthDotJson>, CredentialError> {
         let mut login = AuthDotJson::clone(&spend.login);
-        login.rotate(fresh, Timestamp::now());
+        login.rotate(fresh, later_than(&spend.login));
         if !login.identity().is_compatible_with(&spend.login.identity()) {
             return self.keep_stranger(spend, login).await;
         }
@@ -269,6 +269,16 @@ impl Exchange {
             warn!(%error, "a settled journal could not be removed");
         }
     }
+}
+
+/// Now, or just after the login was last written by a clock that was ahead of ours: what follows
+/// must not look older than what it replaces.
+fn later_than(login: &AuthDotJson) -> Timestamp {
+    let tick = SignedDuration::from_nanos(1);
+    let after = login
+        .last_refresh()
+        .and_then(|at| at.checked_add(tick).ok());
+    after.unwrap_or(Timestamp::MIN).max(Timestamp::now())
 }
 
 impl Disk {
