@@ -221,7 +221,7 @@ mod tests {
         let state = State::load(&CodexHome::at(folder.path())).unwrap();
         assert_eq!(state.version(), 1);
         assert_eq!(state.listen(), "127.0.0.1:9876");
-        assert_eq!(state.refresh_interval(), Duration::from_secs(600));
+        assert_eq!(state.refresh_interval(), Duration::from_mins(10));
         assert!(state.auto_refresh_enabled());
         assert_eq!(state.profile("work"), ProfileFacts::default());
     }

@@ -56,7 +56,7 @@ struct Spend {
     journal: RefreshJournal,
     intent: RefreshIntent,
     login: Arc<AuthDotJson>,
-    _lock: FileLock,
+    lock: Arc<FileLock>,
 }
 
 impl Exchange {
@@ -120,7 +120,7 @@ impl Exchange {
     ) -> Result<Arc<AuthDotJson>, CredentialError> {
         let mut login = AuthDotJson::clone(&spend.login);
         login.rotate(fresh, later_than(&spend.login));
-        if !login.identity().is_compatible_with(&spend.login.identity()) {
+        if !login.may_follow(&spend.login) {
             return self.keep_stranger(spend, login).await;
         }
         let answer = Unlanded {
@@ -128,10 +128,9 @@ impl Exchange {
             place: self.place.clone(),
             spent: spend.intent.token_fingerprint.clone(),
             login: Arc::new(login),
+            _lock: spend.lock.clone(),
         };
-        let landed = self.land(answer).await;
-        drop(spend);
-        landed
+        self.land(answer).await
     }
 
     async fn land(&mut self, answer: Unlanded) -> Result<Arc<AuthDotJson>, CredentialError> {
@@ -288,6 +287,7 @@ impl Disk {
         let fingerprint = held.identity().fingerprint();
         let lock = FileLock::acquire(&self.home.refresh_lock(&fingerprint), 0o600, LOCK_LIMIT)?;
         let journal = RefreshJournal::new(self, &fingerprint);
+        self.wait_for_codex_to_commit(held);
         let rescued = journal.answer();
         if let Err(error) = self.settle(&journal) {
             // The answer of an earlier refresh is on disk, if not where it belongs.
@@ -304,6 +304,17 @@ impl Disk {
             return Ok(Prepared::Have(login));
         }
         self.prepare_to_spend(place, login, journal, lock)
+    }
+
+    /// Codex has its answer already while it holds this lock: what it writes is to be adopted.
+    fn wait_for_codex_to_commit(&self, held: &AuthDotJson) {
+        if self
+            .live()
+            .is_ok_and(|live| live.identity() == held.identity())
+            && let Err(error) = self.lock_codex()
+        {
+            warn!(%error, "Codex may be writing its login");
+        }
     }
 
     fn prepare_to_spend(
@@ -334,7 +345,7 @@ impl Disk {
             journal,
             intent,
             login,
-            _lock: lock,
+            lock: Arc::new(lock),
         }))
     }
 

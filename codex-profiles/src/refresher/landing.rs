@@ -6,8 +6,8 @@ use codex_auth::AuthDotJson;
 use tracing::{error, warn};
 
 use crate::{
-    disk::Disk, error::StoreError, faults::Step, journal::RefreshJournal, keep::was_spent,
-    profile::Place,
+    disk::Disk, error::StoreError, faults::Step, fs::lock::FileLock, journal::RefreshJournal,
+    keep::was_spent, profile::Place,
 };
 
 /// A disk that refuses once may take it a moment later.
@@ -25,6 +25,8 @@ pub(crate) struct Unlanded {
     /// The fingerprint of the token that was spent for it.
     pub(crate) spent: String,
     pub(crate) login: Arc<AuthDotJson>,
+    /// Held until the answer is on disk: another process would post the spent token again.
+    pub(crate) _lock: Arc<FileLock>,
 }
 
 impl Disk {

@@ -87,6 +87,10 @@ impl Flight {
 impl CredentialProvider for ProfileStore {
     /// Fresh credentials at once. Those due for refresh too, and the refresh runs aside. Those
     /// about to expire are refreshed first; when that fails, the old ones serve while they live.
+    ///
+    /// # Cancellation
+    /// A refresh under way goes on to its end, as long as the runtime does: a program awaits
+    /// [`finish_refreshes`](ProfileStore::finish_refreshes) before it ends.
     async fn credentials(&self, hint: &RouteHint) -> Result<Credentials, CredentialError> {
         let found = self.resolve(hint.profile.as_ref()).await?;
         let login = match Freshness::of(&found.login, Timestamp::now()) {
@@ -133,7 +137,7 @@ impl ProfileStore {
     }
 
     /// Waits until no refresh is under way: to be awaited before the program ends, so that no
-    /// answer of the issuer is missed.
+    /// answer of the issuer is missed. A refresh takes 30 s at most, and hardly ever more than one.
     pub async fn finish_refreshes(&self) {
         for flight in self.flights.all() {
             drop(flight.lock().await);

@@ -530,6 +530,62 @@ async fn tokens_that_no_disk_takes_are_kept_in_memory_and_land_later() {
 }
 
 #[tokio::test]
+async fn while_tokens_are_in_memory_alone_no_other_process_posts_the_spent_one() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    let store = world.store();
+    let steps = [
+        Step::BeforeAnswerNoted,
+        Step::BeforeProfileWritten,
+        Step::BeforeLiveWritten,
+    ];
+    for step in steps {
+        store.disk.faults.plan(step, Fault::Full);
+    }
+    assert!(ask(&store).await.is_err());
+
+    let other = world.store();
+    let waiting = tokio::spawn(async move { bearer(&ask(&other).await.unwrap()) });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    store.disk.faults.clear();
+
+    assert_eq!(bearer(&ask(&store).await.unwrap()), waiting.await.unwrap());
+    assert_eq!((world.posts(), world.fake.reuse_count()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_login_that_names_no_owner_is_refreshed_in_its_place() {
+    let world = World::new().await;
+    let mut old = world.put_expired_everywhere();
+    old["tokens"] = json!({"access_token": "opaque", "refresh_token": token(&old)});
+    world.put_profile("work", &old);
+    world.put_live(&old);
+    let store = world.store();
+    store
+        .refresh_profile(&name("work"), RefreshReason::Scheduled)
+        .await
+        .unwrap();
+    assert_ne!(token(&world.profile("work")), token(&old));
+    assert_eq!(token(&world.live()), token(&world.profile("work")));
+    assert!(!world.home.profile(&name("unsaved-1")).exists());
+}
+
+#[tokio::test]
+async fn a_commit_of_codex_that_is_under_way_is_waited_for() {
+    let world = World::new().await;
+    let old = world.put_expired_everywhere();
+    let newer = world.codex_posts(&old).await;
+    let commit = world.store().disk.lock_codex().unwrap();
+    let store = world.store();
+    let asking = tokio::spawn(async move { bearer(&ask(&store).await.unwrap()) });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.put_live(&newer);
+    drop(commit);
+    assert_eq!(asking.await.unwrap(), access(&newer));
+    assert_eq!((world.posts(), world.fake.reuse_count()), (1, 0));
+}
+
+#[tokio::test]
 async fn a_crash_after_any_step_of_a_refresh_costs_no_login() {
     for (step, posts_in_all) in [
         (Step::RescueReserved, 1),
