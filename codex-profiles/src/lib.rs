@@ -59,6 +59,8 @@ mod recovery;
 mod refresher;
 
 #[cfg(test)]
+mod chaos;
+#[cfg(test)]
 mod testing;
 
 pub use error::StoreError;

@@ -34,7 +34,8 @@ pub struct ProfileFacts {
     pub label: Option<String>,
     /// The colour it is shown in.
     pub color: Option<String>,
-    /// Why its login ended, if the issuer said so.
+    /// Why its login ended, if the issuer said so: of that one token, which the file may hold no
+    /// longer. [`Profile::condition`](crate::Profile) compares the two.
     pub needs_login: Option<NeedsLogin>,
 }
 
