@@ -156,7 +156,8 @@ fn private(builder: &mut fs::DirBuilder) -> &mut fs::DirBuilder {
     builder
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 

@@ -201,12 +201,17 @@ impl Exchange {
             let (disk, place) = (self.store.disk.clone(), self.place.clone());
             let newest = blocking(move || Ok(disk.newest(&place).ok())).await.ok()?;
             let newest = newest.filter(|login| !same_access(login, spent));
-            if newest.is_some() {
+            if newest.is_some() || !self.is_shared_with_codex().await {
                 return newest;
             }
             time::sleep(pause).await;
         }
         None
+    }
+
+    async fn is_shared_with_codex(&self) -> bool {
+        let live = self.store.login_at(&Place::Live).await;
+        live.is_ok_and(|live| live.is_ok_and(|live| live.identity() == self.held.identity()))
     }
 
     /// Records that this very token is of no use any more, so that it is never posted again.

@@ -31,7 +31,7 @@ use crate::{
     profile::{Place, ProfileName},
     refresher::{backoff::Backoff, exchange::Exchange, landing::Unlanded},
     route::Resolved,
-    store::ProfileStore,
+    store::{ProfileStore, blocking},
 };
 
 /// The refreshes of this process, one at a time for each identity.
@@ -140,8 +140,18 @@ impl ProfileStore {
     /// answer of the issuer is missed. A refresh takes 30 s at most, and hardly ever more than one.
     pub async fn finish_refreshes(&self) {
         for flight in self.flights.all() {
-            drop(flight.lock().await);
+            let mut flight = flight.lock().await;
+            if let Some(answer) = flight.unlanded.take() {
+                flight.unlanded = self.land_at_last(answer).await;
+            }
         }
+    }
+
+    /// Tries again to bring an answer to disk that is in memory alone; gives it back if it stays so.
+    async fn land_at_last(&self, answer: Unlanded) -> Option<Unlanded> {
+        let (disk, landing) = (self.disk.clone(), answer.clone());
+        let landed = blocking(move || disk.land(&landing)).await;
+        landed.is_err().then_some(answer)
     }
 
     fn serve_and_refresh_aside(&self, found: &Resolved) -> Arc<AuthDotJson> {

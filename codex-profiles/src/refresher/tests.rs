@@ -521,7 +521,11 @@ async fn tokens_that_no_disk_takes_are_kept_in_memory_and_land_later() {
     ));
     assert_eq!(token(&world.profile("work")), token(&old));
 
+    store.finish_refreshes().await;
+    assert_eq!(token(&world.profile("work")), token(&old));
     store.disk.faults.clear();
+    store.finish_refreshes().await;
+    assert_ne!(token(&world.profile("work")), token(&old));
     assert_eq!(
         bearer(&ask(&store).await.unwrap()),
         access(&world.profile("work"))
