@@ -54,6 +54,8 @@ pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Resul
     }
     welcome(&store, bound.local_addr()).await?;
     bound.serve(stop_signal()).await;
+    // An answer of the issuer that nobody waits for would be a lost login.
+    store.finish_refreshes().await;
     Ok(())
 }
 
