@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use codex_auth::{Backend, RouteHint};
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderName, Request, Response, header::USER_AGENT};
+use http::{HeaderMap, HeaderName, Method, Request, Response, header::USER_AGENT};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use tower::{Layer, Service};
@@ -110,7 +110,8 @@ fn untouched<R>(answer: Response<R>) -> Response<TranslatedBody<R, Relay>> {
 
 fn passes_untouched<B>(request: &Request<B>) -> bool {
     let hint = request.extensions().get::<RouteHint>();
-    hint.is_some_and(|hint| hint.backend == Some(Backend::OpenAi)) || is_codex(request.headers())
+    let native = hint.is_some_and(|hint| hint.backend == Some(Backend::OpenAi));
+    native || is_codex(request.headers()) || request.method() != Method::POST
 }
 
 /// Whether a request was made by Codex itself, so that the backend accepts it as it is.
