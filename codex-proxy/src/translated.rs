@@ -31,8 +31,8 @@ const FRAME_BYTES: usize = 64 << 10;
 /// Comments are no events: every client skips them.
 const COMMENT: &[u8] = b": keep-alive\n\n";
 
-/// The headers that say which parameters of a request were dropped.
-pub(crate) const X_CODEX_ROUTER_DROPPED: http::HeaderName =
+/// Says on an answer which parameters of the request were left out.
+pub const X_CODEX_ROUTER_DROPPED: http::HeaderName =
     http::HeaderName::from_static("x-codex-router-dropped");
 
 /// What became of a stream after a piece of it.

@@ -163,14 +163,18 @@ where
     let (mut head, body) = answer.into_parts();
     require_plain_answer(&head.headers)?;
     answer_headers(&mut head.headers, stream, &dropped);
+    let body = answer_body(body, stream).await?;
+    Ok(Response::from_parts(head, body))
+}
+
+async fn answer_body<R>(upstream: R, stream: bool) -> Result<TranslatedBody<R, Relay>, BoxError>
+where
+    R: Body<Data = Bytes, Error: Into<BoxError>>,
+{
     if stream {
-        let body = TranslatedBody::stream(body, Relay::default());
-        return Ok(Response::from_parts(head, body));
+        return Ok(TranslatedBody::stream(upstream, Relay::default()));
     }
     let mut gatherer = Gatherer::default();
-    read_whole(body, |piece| gatherer.piece(piece)).await?;
-    Ok(Response::from_parts(
-        head,
-        TranslatedBody::whole(gatherer.into_json()),
-    ))
+    read_whole(upstream, |piece| gatherer.piece(piece)).await?;
+    Ok(TranslatedBody::whole(gatherer.into_json()))
 }

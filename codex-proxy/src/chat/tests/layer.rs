@@ -259,3 +259,23 @@ async fn all_that_is_ready_goes_in_one_frame() {
             .ends_with(b"[DONE]\n\n")
     );
 }
+
+#[tokio::test]
+async fn the_inner_service_alone_says_when_it_is_ready() {
+    let layer = ChatCompletionsLayer::new();
+    let (mut service, mut upstream) =
+        tower_test::mock::spawn_layer::<Sent, Response<Upstream>, _>(layer);
+    upstream.allow(0);
+    assert!(service.poll_ready::<Request<Full<Bytes>>>().is_pending());
+    upstream.allow(1);
+    assert!(service.poll_ready::<Request<Full<Bytes>>>().is_ready());
+    let answer = tokio::spawn(service.call(request(true)));
+    let (sent, answered) = upstream.next_request().await.unwrap();
+    assert_eq!(sent.uri().path(), "/v1/responses");
+    answered.send_response(Response::new(text(sse(&[COMPLETED]))));
+    assert!(
+        body(answer.await.unwrap().unwrap())
+            .await
+            .contains("[DONE]")
+    );
+}

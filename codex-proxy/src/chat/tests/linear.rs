@@ -1,6 +1,6 @@
 //! Large requests and answers take time in proportion, not more.
 
-use std::{fmt::Write as _, time::Instant};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use serde_json::json;
@@ -17,13 +17,7 @@ const LIMIT_SECONDS: f64 = 10.0;
 
 fn report(what: &str, bytes: usize, began: Instant) {
     let seconds = began.elapsed().as_secs_f64();
-    let mut line = String::new();
-    let _ = write!(
-        line,
-        "{what}: {} KiB in {:.1} ms",
-        bytes >> 10,
-        seconds * 1e3
-    );
+    let line = format!("{what}: {} KiB in {:.1} ms", bytes >> 10, seconds * 1e3);
     eprintln!("{line}");
     assert!(seconds < LIMIT_SECONDS, "{line}");
 }
@@ -77,7 +71,7 @@ fn one_event_of_8_mib_in_small_pieces() {
 #[test]
 fn forty_thousand_tokens() {
     let delta = r#"{"type":"response.output_text.delta","item_id":"msg_68a1","output_index":0,"content_index":0,"delta":" token","sequence_number":12345,"logprobs":[],"obfuscation":"abcdefgh"}"#;
-    let text = sse(&[delta; 40_000]);
+    let text = sse(&vec![delta; 40_000]);
     let mut chunks = ChatChunks::new(&options(), ReasoningFormat::default(), identity());
     let mut out = BytesMut::new();
     let began = Instant::now();

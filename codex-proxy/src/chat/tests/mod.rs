@@ -17,10 +17,8 @@ mod request;
 
 /// An event stream of these data.
 fn sse(events: &[&str]) -> String {
-    events
-        .iter()
-        .map(|data| format!("data: {data}\n\n"))
-        .collect()
+    let lines = events.iter().flat_map(|data| ["data: ", data, "\n\n"]);
+    lines.collect()
 }
 
 fn identity() -> Identity {

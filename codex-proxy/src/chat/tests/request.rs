@@ -180,39 +180,40 @@ fn tools_are_flat_and_strict_only_if_asked() {
 }
 
 #[test]
-fn every_parameter_that_is_forwarded_arrives() {
+fn every_choice_of_tools_is_flat() {
     let allowed = json!({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [
         {"type": "function", "function": {"name": "f"}}]}});
+    let table = [
+        (json!("required"), json!("required")),
+        (
+            json!({"type": "function", "function": {"name": "f"}}),
+            json!({"type": "function", "name": "f"}),
+        ),
+        (
+            json!({"type": "custom", "custom": {"name": "f"}}),
+            json!({"type": "custom", "name": "f"}),
+        ),
+        (
+            allowed,
+            json!({"type": "allowed_tools", "mode": "auto",
+                         "tools": [{"type": "function", "name": "f"}]}),
+        ),
+    ];
+    for (choice, expected) in table {
+        assert_eq!(
+            translated(&with("tool_choice", &choice)).unwrap()["tool_choice"],
+            expected
+        );
+    }
+}
+
+#[test]
+fn every_parameter_that_is_forwarded_arrives() {
     let schema = json!({"type": "json_schema", "json_schema": {
         "name": "n", "schema": {"type": "object"}, "strict": true}});
     let search = json!({"search_context_size": "low", "user_location": {
         "type": "approximate", "approximate": {"country": "DE"}}});
     let table = [
-        (
-            "tool_choice",
-            json!("required"),
-            "/tool_choice",
-            json!("required"),
-        ),
-        (
-            "tool_choice",
-            json!({"type": "function", "function": {"name": "f"}}),
-            "/tool_choice",
-            json!({"type": "function", "name": "f"}),
-        ),
-        (
-            "tool_choice",
-            json!({"type": "custom", "custom": {"name": "f"}}),
-            "/tool_choice",
-            json!({"type": "custom", "name": "f"}),
-        ),
-        (
-            "tool_choice",
-            allowed,
-            "/tool_choice",
-            json!({
-            "type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]}),
-        ),
         (
             "parallel_tool_calls",
             json!(false),
