@@ -123,7 +123,7 @@ async fn rounds(
     count: usize,
 ) -> Result<Vec<Sample>, Failure> {
     let targets: Vec<Target> = servers.targets();
-    let mut samples: Vec<Sample> = targets.iter().map(|target| Sample::new(target)).collect();
+    let mut samples: Vec<Sample> = targets.iter().map(Sample::new).collect();
     for _ in 0..ROUNDS {
         for (target, sample) in targets.iter().zip(&mut samples) {
             let before = target.cpu_seconds();
