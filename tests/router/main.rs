@@ -1,1 +1,7 @@
 //! One module per promise.
+
+#![cfg(test)]
+
+mod command_line;
+mod harness;
+mod switching;
