@@ -54,6 +54,8 @@ pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Resul
     }
     welcome(&store, bound.local_addr()).await?;
     bound.serve(stop_signal()).await;
+    // Its client may have left, but the answer of the issuer is the only copy of the new tokens.
+    store.finish_refreshes().await;
     Ok(())
 }
 
