@@ -363,6 +363,7 @@ async fn serve_without_any_login_says_what_to_do_next() {
     crate::harness::until("the text for a newcomer", || {
         let printed = router.printed();
         printed.contains("codex login") && printed.contains("make demo") && printed.contains("/v1")
-    });
+    })
+    .await;
     assert!(router.printed().contains(home.live().to_str().unwrap()));
 }

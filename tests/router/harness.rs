@@ -392,11 +392,16 @@ pub(crate) fn client() -> reqwest::Client {
     builder.build().unwrap()
 }
 
-/// Waits until something is the case.
-#[track_caller]
-pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
-    let happened = patiently(|| condition().then_some(()));
-    assert!(happened.is_some(), "not within {PATIENCE:?}: {what}");
+/// Waits until something is the case; other tasks of the test go on meanwhile.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "not within {PATIENCE:?}: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 fn patiently<T>(look: impl Fn() -> Option<T>) -> Option<T> {

@@ -3,5 +3,7 @@
 #![cfg(test)]
 
 mod command_line;
+mod ending;
 mod harness;
+mod refreshing;
 mod switching;
