@@ -1,5 +1,5 @@
 use codex_auth::ProfileRef;
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 
 use super::{RouteReason, X_CODEX_PROFILE};
 use crate::ApiError;
@@ -14,17 +14,14 @@ pub(super) struct Wish {
 impl Wish {
     /// Reads the wish of a request and takes the router's own header off it.
     pub(super) fn take(headers: &mut HeaderMap) -> Result<Option<Self>, ApiError> {
-        if let Some(name) = headers.remove(X_CODEX_PROFILE) {
-            // hyper hands over raw bytes; profile names are UTF-8.
-            let name = std::str::from_utf8(name.as_bytes())
-                .map_err(|_| unreadable())?
-                .trim();
-            return Ok(Some(Self::new(name, RouteReason::Header)));
+        if let Some(name) = only(headers, &X_CODEX_PROFILE)? {
+            headers.remove(X_CODEX_PROFILE);
+            return Ok(Some(Self::new(name.trim(), RouteReason::Header)));
         }
-        let bearer = headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        let named = bearer.and_then(|value| value.strip_prefix("Bearer profile:"));
+        let bearer = only(headers, &AUTHORIZATION)?.and_then(|value| bearer(&value));
+        let named = bearer
+            .as_deref()
+            .and_then(|token| token.strip_prefix("profile:"));
         Ok(named.map(|name| Self::new(name.trim(), RouteReason::Key)))
     }
 
@@ -36,12 +33,29 @@ impl Wish {
     }
 }
 
-fn unreadable() -> ApiError {
-    ApiError::invalid_request(
-        "invalid_header",
-        "the header `x-codex-profile` is not UTF-8",
-    )
-    .with_param("x-codex-profile")
+/// The one value of a header. Of two, neither can be the client's choice.
+fn only(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, ApiError> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        // hyper hands over raw bytes; profile names are UTF-8.
+        (Some(value), None) => match std::str::from_utf8(value.as_bytes()) {
+            Ok(text) => Ok(Some(text.to_owned())),
+            Err(_) => Err(invalid(name, "is not UTF-8")),
+        },
+        _ => Err(invalid(name, "comes twice")),
+    }
+}
+
+/// The token behind the scheme, which is written in any case (RFC 9110, section 11.1).
+fn bearer(value: &str) -> Option<String> {
+    let (scheme, token) = value.trim().split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer")).then(|| token.trim().to_owned())
+}
+
+fn invalid(name: &HeaderName, what: &str) -> ApiError {
+    let message = format!("the header `{name}` {what}");
+    ApiError::invalid_request("invalid_header", message).with_param(name.as_str())
 }
 
 #[cfg(test)]
@@ -74,5 +88,27 @@ mod tests {
         assert_eq!(wish(&[key]), Some(("home".into(), RouteReason::Key)));
         assert_eq!(wish(&[("authorization", "Bearer unused")]), None);
         assert_eq!(wish(&[]), None);
+    }
+
+    #[test]
+    fn the_scheme_of_a_bearer_is_written_in_any_case() {
+        for value in ["bearer profile:home", "BEARER  profile: home"] {
+            assert_eq!(
+                wish(&[("authorization", value)]),
+                Some(("home".into(), RouteReason::Key))
+            );
+        }
+    }
+
+    #[test]
+    fn two_wishes_are_none_that_could_be_granted() {
+        for name in ["x-codex-profile", "authorization"] {
+            let mut map = HeaderMap::new();
+            for value in ["Bearer profile:home", "Bearer profile:work"] {
+                map.append(name, HeaderValue::from_static(value));
+            }
+            let error = Wish::take(&mut map).unwrap_err();
+            assert_eq!(error.param.as_deref(), Some(name));
+        }
     }
 }

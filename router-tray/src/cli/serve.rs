@@ -54,7 +54,7 @@ pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Resul
     }
     welcome(&store, bound.local_addr()).await?;
     bound.serve(stop_signal()).await;
-    // An answer of the issuer that nobody waits for would be a lost login.
+    // Its client may have left, but the answer of the issuer is the only copy of the new tokens.
     store.finish_refreshes().await;
     Ok(())
 }
