@@ -21,8 +21,9 @@ pub(crate) struct Gatherer {
     kept: Kept,
 }
 
+/// The finished items, and the response object once it has come.
 #[derive(Debug, Default)]
-struct Kept {
+pub(super) struct Kept {
     items: BTreeMap<u64, Box<RawValue>>,
     response: Option<Box<RawValue>>,
 }
@@ -46,14 +47,14 @@ impl Gatherer {
         let fields: Object = lenient(&response).unwrap_or_default();
         let whole = Whole {
             fields,
-            items: self.kept.items,
+            items: &self.kept.items,
         };
         serde_json::to_vec(&whole).unwrap_or_default()
     }
 }
 
 impl Kept {
-    fn event(&mut self, data: &[u8]) -> Result<Flow, ApiError> {
+    pub(super) fn event(&mut self, data: &[u8]) -> Result<Flow, ApiError> {
         let Ok(fields) = serde_json::from_slice::<Object>(data) else {
             return Ok(Flow::Events);
         };
@@ -72,6 +73,18 @@ impl Kept {
         }
         self.response = fields.field("response").map(ToOwned::to_owned);
         Ok(Flow::Ended)
+    }
+
+    /// The data of the last event with the items that came before it, if its own output is empty.
+    pub(super) fn completed(&self, data: &[u8]) -> Option<Vec<u8>> {
+        let event: Object = serde_json::from_slice(data).ok()?;
+        let fields: Object = event.field("response").and_then(lenient)?;
+        if self.items.is_empty() || !lacks_output(&fields) {
+            return None;
+        }
+        let items = &self.items;
+        let response = Whole { fields, items };
+        serde_json::to_vec(&Completed { event, response }).ok()
     }
 
     fn item(&mut self, fields: &Object<'_>) {
@@ -98,15 +111,38 @@ fn failure(fields: &Object<'_>, data: &[u8]) -> ApiError {
         .to_error()
 }
 
+/// The ChatGPT backend may leave the output of the last event empty (wire reference 5.6).
+fn lacks_output(response: &Object<'_>) -> bool {
+    let given: Option<Vec<&RawValue>> = response.field("output").and_then(lenient);
+    given.is_none_or(|items| items.is_empty())
+}
+
+struct Completed<'a> {
+    event: Object<'a>,
+    response: Whole<'a>,
+}
+
+impl Serialize for Completed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.event.iter() {
+            match name {
+                "response" => map.serialize_entry(name, &self.response)?,
+                _ => map.serialize_entry(name, value)?,
+            }
+        }
+        map.end()
+    }
+}
+
 struct Whole<'a> {
     fields: Object<'a>,
-    items: BTreeMap<u64, Box<RawValue>>,
+    items: &'a BTreeMap<u64, Box<RawValue>>,
 }
 
 impl Serialize for Whole<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let given: Option<Vec<&RawValue>> = self.fields.field("output").and_then(lenient);
-        let rebuild = given.is_none_or(|items| items.is_empty());
+        let rebuild = lacks_output(&self.fields);
         let mut map = serializer.serialize_map(None)?;
         for (name, value) in self
             .fields
@@ -116,7 +152,7 @@ impl Serialize for Whole<'_> {
             map.serialize_entry(name, value)?;
         }
         if rebuild {
-            map.serialize_entry("output", &Values(&self.items))?;
+            map.serialize_entry("output", &Values(self.items))?;
         }
         map.end()
     }

@@ -2,7 +2,8 @@
 //!
 //! Codex's own requests, and those for a login of the public API, pass untouched, byte for byte.
 //! Other clients' requests are adapted to what the ChatGPT backend accepts ([`adapt`]); its stream
-//! passes byte for byte, or is gathered into one object for a client that does not stream.
+//! passes byte for byte, but for a last event that lacks the output, or is gathered into one object
+//! for a client that does not stream.
 //!
 //! ```
 //! use bytes::Bytes;

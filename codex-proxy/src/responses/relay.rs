@@ -1,9 +1,10 @@
 //! A stream passed on byte for byte, by whole events, and watched for its end.
 
 use bytes::{BufMut, BytesMut};
+use memchr::memmem;
 use serde_json::json;
 
-use super::event::is_last;
+use super::{aggregate::Kept, event::is_last};
 use crate::{
     error::ApiError,
     sse::{Decoder, EventTooLarge},
@@ -12,29 +13,52 @@ use crate::{
 
 /// Passes a Responses stream on. An event is held back until it is whole: after half an event, the
 /// error event of a broken stream would be taken for a part of it.
+///
+/// Only the last event is written anew, and only if its `output` is empty although there were items:
+/// the helpers of the SDKs take the final answer from there.
 #[derive(Debug, Default)]
 pub struct Relay {
     decoder: Decoder,
     held: BytesMut,
+    kept: Kept,
+}
+
+/// What the last event says, and what it should say.
+struct Amended {
+    data: Vec<u8>,
+    complete: Vec<u8>,
 }
 
 impl Translate for Relay {
     fn piece(&mut self, piece: &[u8], out: &mut BytesMut) -> Flow {
-        let mut flow = Flow::Nothing;
-        let pushed = self.decoder.push(piece, |data| {
-            if flow != Flow::Ended {
-                flow = if is_last(data) {
-                    Flow::Ended
-                } else {
-                    Flow::Events
-                };
+        let Self { decoder, kept, .. } = self;
+        let (mut flow, mut amended) = (Flow::Nothing, None);
+        let pushed = decoder.push(piece, |data| {
+            if flow == Flow::Ended {
+                return;
+            }
+            flow = Flow::Events;
+            if is_last(data) {
+                flow = Flow::Ended;
+                amended = kept.completed(data).map(|complete| {
+                    let data = data.to_owned();
+                    Amended { data, complete }
+                });
+            } else if memmem::find(data, ITEM_DONE).is_some() {
+                // It is no last event, and so no failure.
+                let _ = kept.event(data);
             }
         });
         match pushed {
             Ok(0) => self.held.put_slice(piece),
             Ok(whole) => {
-                out.put_slice(&self.held.split());
-                out.put_slice(&piece[..whole]);
+                if let Some(amended) = amended {
+                    self.held.put_slice(&piece[..whole]);
+                    amended.write(&self.held.split(), out);
+                } else {
+                    out.put_slice(&self.held.split());
+                    out.put_slice(&piece[..whole]);
+                }
                 self.held.put_slice(&piece[whole..]);
             }
             Err(EventTooLarge) => {
@@ -47,6 +71,22 @@ impl Translate for Relay {
 
     fn broken(&mut self, error: &ApiError, out: &mut BytesMut) {
         write_error(error, out);
+    }
+}
+
+/// Far cheaper to look for than every event is to read.
+const ITEM_DONE: &[u8] = b"\"response.output_item.done\"";
+
+impl Amended {
+    /// The events with the data of the last one replaced. Data of several lines does not stand in
+    /// them as it was read; it passes as it is.
+    fn write(&self, events: &[u8], out: &mut BytesMut) {
+        let Some(start) = memmem::rfind(events, &self.data) else {
+            return out.put_slice(events);
+        };
+        out.put_slice(&events[..start]);
+        out.put_slice(&self.complete);
+        out.put_slice(&events[start + self.data.len()..]);
     }
 }
 

@@ -17,6 +17,7 @@ type Sent = Request<Either<Full<Bytes>, Full<Bytes>>>;
 const DELTA: &str = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n";
 const ITEM: &str = "data: {\"type\":\"response.output_item.done\",\"output_index\":0,\"item\":{\"type\":\"message\",\"id\":\"m\"}}\n\n";
 const COMPLETED: &str = "data: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\",\"output\":[],\"usage\":null}}\n\n";
+const WITH_OUTPUT: &str = "data: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\",\"usage\":null,\"output\":[{\"type\":\"message\",\"id\":\"m\"}]}}\n\n";
 const FAILED: &str = "data: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"x\"}}}\n\n";
 
 fn adapted(request: &Value) -> Value {
@@ -141,11 +142,26 @@ fn request(stream: bool) -> Request<Full<Bytes>> {
 
 #[tokio::test]
 async fn a_stream_passes_byte_for_byte() {
-    let text = [DELTA, ": ping\n\n", ITEM, COMPLETED].concat();
+    let completed = COMPLETED.replace("[]", "[{}]");
+    let text = [DELTA, ": ping\n\n", ITEM, &completed].concat();
     let (head, body) = call(request(true), text.clone()).await.unwrap();
     assert_eq!(body, text);
     assert_eq!(head.headers()["content-type"], "text/event-stream");
     assert_eq!(head.headers()["x-codex-router-dropped"], "top_p");
+}
+
+#[tokio::test]
+async fn a_last_event_without_output_gets_the_items_that_came_before() {
+    let text = [DELTA, ITEM, COMPLETED, "data: [DONE]\n\n"].concat();
+    let (_, body) = call(request(true), text).await.unwrap();
+    assert_eq!(
+        body,
+        [DELTA, ITEM, WITH_OUTPUT, "data: [DONE]\n\n"].concat()
+    );
+    let (_, body) = call(request(true), [DELTA, COMPLETED].concat())
+        .await
+        .unwrap();
+    assert_eq!(body, [DELTA, COMPLETED].concat(), "there were none");
 }
 
 #[tokio::test]
@@ -232,7 +248,8 @@ proptest! {
         for pair in borders.windows(2) {
             flow = relay.piece(&bytes[pair[0]..pair[1]], &mut out);
         }
-        prop_assert_eq!((&out[..], flow), (bytes, Flow::Ended));
+        let expected = text.replace(COMPLETED, WITH_OUTPUT);
+        prop_assert_eq!((&out[..], flow), (expected.as_bytes(), Flow::Ended));
     }
 
     #[test]
