@@ -1,0 +1,197 @@
+//! The real Codex CLI, told of the router by `openai_base_url` and by nothing else.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fake_openai::RecordedRequest;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::child::{Outcome, command, installed, run};
+use crate::stage::{Backend, Stage};
+use crate::tap::Tap;
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// The CLI in a home and a project of its own.
+struct Codex {
+    tap: Tap,
+    home: TempDir,
+    project: TempDir,
+}
+
+impl Codex {
+    /// With a login of its own, which is none of the router's.
+    fn signed_in(stage: &Stage) -> Self {
+        let codex = Self::signed_out(stage);
+        let login = stage
+            .fake
+            .auth_json(&stage.fake.account("user-cli", "acct-cli"));
+        write(&codex.home.path().join("auth.json"), &login.to_string());
+        codex
+    }
+
+    fn signed_out(stage: &Stage) -> Self {
+        let tap = Tap::on(stage.address());
+        let home = TempDir::new().unwrap();
+        let config = format!("openai_base_url = \"http://{}/v1\"\n", tap.address);
+        write(&home.path().join("config.toml"), &config);
+        Self {
+            tap,
+            home,
+            project: TempDir::new().unwrap(),
+        }
+    }
+
+    /// `codex exec …`, which prints the final answer on standard output.
+    fn exec(&self, arguments: &[&str]) -> Outcome {
+        let mut codex = command(installed("node_modules/.bin/codex"));
+        codex
+            .env("HOME", self.project.path())
+            .env("CODEX_HOME", self.home.path())
+            .env("RUST_LOG", "warn")
+            .current_dir(self.project.path())
+            .args(["exec", "--skip-git-repo-check"])
+            // The test's own folder is all there is to touch.
+            .arg("--dangerously-bypass-approvals-and-sandbox")
+            .args(arguments);
+        run(&mut codex, LIMIT).succeeded("codex exec")
+    }
+
+    fn asks(&self, arguments: &[&str], expected: &str) {
+        let outcome = self.exec(arguments);
+        assert_eq!(outcome.stdout.trim_end(), expected, "{}", outcome.stderr);
+    }
+
+    /// The models that the CLI could read and has kept.
+    fn known_models(&self) -> Vec<Value> {
+        let kept = std::fs::read(self.home.path().join("models_cache.json")).unwrap();
+        let kept: Value = serde_json::from_slice(&kept).unwrap();
+        kept["models"].as_array().unwrap().clone()
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a file of a test need not survive a crash"
+)]
+fn write(path: &Path, contents: &str) {
+    std::fs::write(path, contents).unwrap();
+}
+
+/// What `codex` prints of the answer of the fake to the output of a tool.
+fn said(call: &RecordedRequest) -> String {
+    call.json["input"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .to_string()
+}
+
+#[test]
+fn codex_is_answered_by_the_profile_and_not_by_its_own_login() {
+    let stage = Stage::new(Backend::ChatGpt);
+    let codex = Codex::signed_in(&stage);
+    codex.asks(&["good morning"], "You said: good morning");
+    stage.served_by("acct-work");
+
+    // 426 is accepted at once: any other refusal would be tried seven times.
+    assert_eq!(codex.tap.count(b"GET /v1/responses HTTP/1.1\r\n"), 1);
+    assert_eq!(codex.tap.count(b"POST /v1/responses HTTP/1.1\r\n"), 1);
+
+    // The compressed body went through as it was, and with it what only Codex sends.
+    let call = stage.model_call();
+    assert_eq!(call.header("content-encoding"), Some("zstd"));
+    assert_eq!(call.header("originator"), Some("codex_exec"));
+    assert_eq!(codex.tap.count(&call.raw), 1, "the body was changed");
+
+    // The catalogue is the upstream's. One that it cannot read is asked for about five times.
+    let known = codex.known_models();
+    assert!(
+        known.iter().any(|model| model["slug"] == "gpt-5.2-codex"),
+        "{known:?}"
+    );
+    assert!(codex.tap.count(b"GET /v1/models?client_version=0.169.0 ") <= 2);
+}
+
+#[test]
+fn codex_runs_shell_commands() {
+    // The older model calls the shell itself, the newer one by way of a script.
+    let turns = [
+        (
+            "gpt-5.5",
+            r#"call exec_command {"cmd":"echo it-is-$((6*7))"}"#,
+        ),
+        (
+            "gpt-6.1-sol",
+            r#"call exec text((await tools.exec_command({cmd: "echo it-is-$((6*7))"})).output)"#,
+        ),
+    ];
+    for (model, prompt) in turns {
+        let stage = Stage::new(Backend::ChatGpt);
+        let outcome = Codex::signed_in(&stage).exec(&["--model", model, prompt]);
+        let calls = stage.fake.model_calls();
+        assert_eq!(calls.len(), 2, "{model}: {outcome:?}");
+        assert!(!said(&calls[0]).contains("it-is-42"), "{model}");
+        assert!(
+            said(&calls[1]).contains("it-is-42"),
+            "{model}: {}",
+            said(&calls[1])
+        );
+        let stdout = &outcome.stdout;
+        assert!(
+            stdout.starts_with("The tool answered: "),
+            "{model}: {stdout}"
+        );
+        assert!(stdout.contains("it-is-42"), "{model}: {stdout}");
+        stage.served_by("acct-work");
+    }
+}
+
+#[test]
+fn codex_needs_no_login_of_its_own() {
+    let stage = Stage::new(Backend::ChatGpt);
+    let codex = Codex::signed_out(&stage);
+    codex.asks(&["good morning"], "You said: good morning");
+    assert_eq!(codex.tap.count(b"authorization: "), 0);
+    assert_eq!(codex.tap.count(b"GET /v1/responses HTTP/1.1\r\n"), 1);
+    stage.served_by("acct-work");
+}
+
+#[test]
+fn codex_goes_on_with_its_conversation_on_the_profile_that_was_chosen() {
+    let stage = Stage::new(Backend::ChatGpt);
+    let codex = Codex::signed_in(&stage);
+    codex.asks(
+        &["this is the first turn"],
+        "You said: this is the first turn",
+    );
+    stage.served_by("acct-work");
+
+    stage.choose("other");
+    stage.fake.forget_requests();
+    codex.asks(
+        &["resume", "--last", "and the second"],
+        "You said: and the second",
+    );
+    stage.served_by("acct-other");
+    let sent = stage.model_call().json["input"].to_string();
+    assert!(sent.contains("this is the first turn"), "{sent}");
+}
+
+#[test]
+fn codex_works_with_an_api_key_profile() {
+    for signed_in in [true, false] {
+        let stage = Stage::new(Backend::ApiKey);
+        let codex = if signed_in {
+            Codex::signed_in(&stage)
+        } else {
+            Codex::signed_out(&stage)
+        };
+        codex.asks(&["good morning"], "You said: good morning");
+        stage.served_as_it_should();
+        assert_eq!(codex.tap.count(b"GET /v1/responses HTTP/1.1\r\n"), 1);
+        assert!(codex.tap.count(b"GET /v1/models?") <= 2);
+    }
+}

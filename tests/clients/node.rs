@@ -1,0 +1,27 @@
+//! The official JavaScript library.
+
+use std::process::Command;
+
+use crate::child::{command, installed};
+use crate::sdk::everywhere;
+
+fn node(script: &str) -> Command {
+    let mut command = command("node");
+    command.arg(installed("node").join(script));
+    command
+}
+
+#[test]
+fn node_chats() {
+    everywhere(|| node("chat.mjs"), |_| {});
+}
+
+#[test]
+fn node_runs_tools() {
+    everywhere(|| node("tools.mjs"), |_| {});
+}
+
+#[test]
+fn node_uses_responses_and_models() {
+    everywhere(|| node("responses.mjs"), |_| {});
+}

@@ -1,0 +1,30 @@
+//! Scripts of the SDKs.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::child::{Outcome, run};
+use crate::stage::{Backend, Stage};
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Runs a script against the fake alone, then through the router with either kind of login, and
+/// has `check` look at what the fake was sent.
+pub(crate) fn everywhere(script: fn() -> Command, check: fn(&Stage)) {
+    for backend in [Backend::Direct, Backend::ChatGpt, Backend::ApiKey] {
+        let stage = Stage::new(backend);
+        play(&stage, &mut script()).succeeded(&format!("{backend:?}"));
+        stage.served_as_it_should();
+        check(&stage);
+    }
+}
+
+/// Runs a script on this stage.
+pub(crate) fn play(stage: &Stage, script: &mut Command) -> Outcome {
+    let base_url = format!("http://localhost:{}/v1", stage.address().port());
+    let script = script
+        .env("OPENAI_BASE_URL", base_url)
+        .env("OPENAI_API_KEY", stage.client_key())
+        .env("FAKE_URL", format!("http://{}", stage.fake.address()));
+    run(script, LIMIT)
+}
