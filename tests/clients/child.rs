@@ -1,7 +1,8 @@
 //! Programs that are run to their end, or to a limit.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
+use std::iter;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -39,10 +40,17 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("PATH", path())
         .envs(["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, nowhere)))
         .env("NO_PROXY", "127.0.0.1,localhost");
     command
+}
+
+/// The search path, beginning with what `scripts/setup test` has installed.
+fn path() -> OsString {
+    let usual = std::env::var_os("PATH").unwrap_or_default();
+    let installed = iter::once(installed(".venv/bin"));
+    std::env::join_paths(installed.chain(std::env::split_paths(&usual))).unwrap()
 }
 
 /// Runs it, and fails if it has not ended in time.

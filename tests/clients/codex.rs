@@ -65,7 +65,8 @@ impl Codex {
 
     /// The models that the CLI could read and has kept.
     fn known_models(&self) -> Vec<Value> {
-        let kept = std::fs::read(self.home.path().join("models_cache.json")).unwrap();
+        let kept = std::fs::read(self.home.path().join("models_cache.json"));
+        let kept = kept.expect("the CLI has kept the list, as it does with one it can read");
         let kept: Value = serde_json::from_slice(&kept).unwrap();
         kept["models"].as_array().unwrap().clone()
     }

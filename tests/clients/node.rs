@@ -6,7 +6,7 @@ use crate::child::{command, installed};
 use crate::sdk::everywhere;
 
 fn node(script: &str) -> Command {
-    let mut command = command("node");
+    let mut command = command(installed(".venv/bin/node"));
     command.arg(installed("node").join(script));
     command
 }

@@ -27,7 +27,7 @@ fn the_sample_prints_its_answer_as_it_streams() {
     let (sample, _) = rest.split_once("```").unwrap();
     assert_eq!(sample.matches(":9876/").count(), 1, "{sample}");
     let gap = Duration::from_millis(50);
-    let text = (1..=20).map(|n| format!("word {n}, ")).collect::<String>();
+    let text = "one two three four five ".repeat(8);
     for backend in [Backend::Direct, Backend::ChatGpt, Backend::ApiKey] {
         let fake = FakeOpenAi::builder().event_delay(gap).answer(text.trim());
         let stage = Stage::with(backend, fake);
@@ -38,7 +38,7 @@ fn the_sample_prints_its_answer_as_it_streams() {
         let outcome = play(&stage, interpreter().args(["-c", &sample]));
         let outcome = outcome.succeeded(&format!("{backend:?}"));
         assert_eq!(outcome.stdout, text.trim(), "{backend:?}");
-        // Forty events, 50 ms apart; an answer that was held back would come at once.
+        // Forty words, 50 ms apart; an answer that was held back would come at once.
         assert!(outcome.printing > gap * 20, "{backend:?}: {outcome:?}");
         stage.served_as_it_should();
         let call = stage.model_call().json;
