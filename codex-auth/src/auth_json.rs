@@ -395,6 +395,25 @@ impl AuthDotJson {
             .insert("last_refresh".to_owned(), raw(&at.to_string()));
     }
 
+    /// Whether this login may be what the issuer gave for the token in `older`: the owner is the
+    /// same as far as both say, or `older` says nothing of its owner.
+    #[must_use]
+    pub fn may_follow(&self, older: &Self) -> bool {
+        older.is_anonymous() || older.identity().is_compatible_with(&self.identity())
+    }
+
+    /// Whether nothing but its own token tells this login from others; a refresh changes that.
+    fn is_anonymous(&self) -> bool {
+        match &self.login {
+            Login::Tokens { tokens, claims, .. } => {
+                let account_id = tokens.account_id.as_ref().or(claims.account_id.as_ref());
+                let owner = claims.user_id.as_ref().or(tokens.login_owner_id.as_ref());
+                account_id.or(owner).is_none()
+            }
+            _ => false,
+        }
+    }
+
     /// Whether both hold the very same tokens and keys, whatever else differs.
     #[must_use]
     pub fn holds_same_secrets(&self, other: &Self) -> bool {
@@ -561,11 +580,12 @@ impl Serialize for FileView<'_> {
 
 /// Whether a field has the same bytes on both sides; null counts as missing.
 fn same(one: Option<&Fields>, other: Option<&Fields>, name: &str) -> bool {
-    let value = |fields: Option<&Fields>| -> Option<String> {
-        let raw = fields?.get(name)?.get();
-        (raw != "null").then(|| raw.to_owned())
-    };
-    value(one) == value(other)
+    one.and_then(|fields| value(fields, name)) == other.and_then(|fields| value(fields, name))
+}
+
+fn value<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
+    let raw = fields.get(name)?.get();
+    (raw != "null").then_some(raw)
 }
 
 /// Adds what `older` alone holds and `known` does not name.

@@ -174,7 +174,7 @@ impl Disk {
     ) -> Result<bool, StoreError> {
         let path = self.home.auth_json();
         let real = self.live_target()?;
-        let _commit = FileLock::acquire(&self.home.codex_lock(), 0o644, CODEX_LIMIT)?;
+        let _commit = self.lock_codex()?;
         let _file = FileLock::acquire(&beside(&real), 0o600, CODEX_LIMIT)?;
         let Some(login) = decide(&self.live()) else {
             return Ok(false);
@@ -185,6 +185,12 @@ impl Disk {
             .and_then(|()| atomic::replace(&real, &login.to_bytes()))
             .map_err(StoreError::io(&real))?;
         Ok(true)
+    }
+
+    /// Takes the lock that Codex holds while it commits new tokens.
+    pub(crate) fn lock_codex(&self) -> Result<FileLock, StoreError> {
+        let path = self.home.codex_lock();
+        Ok(FileLock::acquire(&path, 0o644, CODEX_LIMIT)?)
     }
 
     /// The file that a write of the live login replaces: what a symlink leads to, as Codex does it;

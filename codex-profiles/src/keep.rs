@@ -195,7 +195,7 @@ impl Disk {
         self.change_live(|live| {
             let live = live.as_ref().ok()?;
             let same = live.identity().is_compatible_with(&login.identity());
-            let due = same && (was_spent(live, spent) || is_newer(login, live));
+            let due = is_succeeded(live, login, spent) || (same && is_newer(login, live));
             due.then(|| {
                 let mut login = login.clone();
                 login.carry_unknown_from(live);
@@ -237,7 +237,7 @@ pub(crate) fn is_newer(login: &AuthDotJson, other: &AuthDotJson) -> bool {
 
 /// Whether `login` is what the issuer gave for the token that `own` still holds.
 fn is_succeeded(own: &AuthDotJson, login: &AuthDotJson, spent: &str) -> bool {
-    was_spent(own, spent) && own.identity().is_compatible_with(&login.identity())
+    was_spent(own, spent) && login.may_follow(own)
 }
 
 /// Whether `login` still holds the token of this fingerprint.

@@ -15,6 +15,11 @@
 //! - What is in the way and belongs to nobody is kept, as the profile `unsaved-<n>`, or beside the
 //!   file as `auth.json.broken-<time>`.
 //!
+//! Two things are beyond it. A program that is killed between the issuer's answer and the next
+//! write to disk, microseconds later, loses that answer; the profile then says `outcome_unknown`.
+//! And a Codex whose own refresh is under way while its `auth.json` is switched throws away the
+//! tokens it receives.
+//!
 //! ```
 //! use codex_auth::{AuthDotJson, CredentialProvider as _, RouteHint, secret::ApiKey};
 //! use codex_profiles::{CodexHome, ProfileName, ProfileStore, RouteSource};
@@ -58,6 +63,8 @@ mod object;
 mod recovery;
 mod refresher;
 
+#[cfg(test)]
+mod chaos;
 #[cfg(test)]
 mod testing;
 

@@ -22,7 +22,8 @@ pub(crate) struct Memory {
     current: Mutex<Option<CurrentReading>>,
 }
 
-#[derive(Debug, Clone)]
+/// What `.current_profile` holds; nothing, by default.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct CurrentReading {
     pub(crate) name: Option<ProfileName>,
     pub(crate) stamp: Option<Stamp>,
@@ -59,13 +60,12 @@ impl Memory {
     }
 
     /// The name read from `.current_profile`, if the file is still the same; one `stat`.
-    pub(crate) fn current(&self, path: &Path) -> Option<Option<ProfileName>> {
+    pub(crate) fn current(&self, path: &Path) -> Option<CurrentReading> {
         let Ok(stamp) = stamp_of(path) else {
-            return Some(None);
+            return Some(CurrentReading::default());
         };
-        let known = lock(&self.current);
-        let known = known.as_ref()?;
-        (known.settled && known.stamp == stamp).then(|| known.name.clone())
+        let known = lock(&self.current).clone()?;
+        (known.settled && known.stamp == stamp).then_some(known)
     }
 
     pub(crate) fn keep_current(&self, reading: CurrentReading) {

@@ -102,7 +102,7 @@ impl ProfileStore {
             current: self.current().await?.map(|name| name.to_string()),
             live: LiveReport::new(&live, &profiles, &state),
             profiles: profiles
-                .into_iter()
+                .iter()
                 .map(|profile| ProfileReport::new(profile, &state))
                 .collect(),
         })
@@ -139,7 +139,7 @@ impl LiveReport {
 }
 
 impl ProfileReport {
-    fn new(profile: Profile, state: &State) -> Self {
+    fn new(profile: &Profile, state: &State) -> Self {
         let login = profile.login.as_deref();
         let claims = login.map(AuthDotJson::display_claims).unwrap_or_default();
         let (reason, action) = explain(&profile.condition);

@@ -17,7 +17,7 @@ use crate::{
 const VERSION: u32 = 1;
 const DEFAULT_LISTEN: &str = "127.0.0.1:9876";
 /// The quota page changes slowly, and asking for it is a request like any other.
-const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(600);
+const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_mins(10);
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
 
 /// The content of `state.json`. Fields unknown to this version survive every change.
@@ -34,7 +34,8 @@ pub struct ProfileFacts {
     pub label: Option<String>,
     /// The colour it is shown in.
     pub color: Option<String>,
-    /// Why its login ended, if the issuer said so.
+    /// Why its login ended, if the issuer said so: of that one token, which the file may hold no
+    /// longer. [`Profile::condition`](crate::Profile) compares the two.
     pub needs_login: Option<NeedsLogin>,
 }
 
@@ -221,7 +222,7 @@ mod tests {
         let state = State::load(&CodexHome::at(folder.path())).unwrap();
         assert_eq!(state.version(), 1);
         assert_eq!(state.listen(), "127.0.0.1:9876");
-        assert_eq!(state.refresh_interval(), Duration::from_secs(600));
+        assert_eq!(state.refresh_interval(), Duration::from_mins(10));
         assert!(state.auto_refresh_enabled());
         assert_eq!(state.profile("work"), ProfileFacts::default());
     }

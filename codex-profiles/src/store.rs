@@ -121,7 +121,7 @@ impl ProfileStore {
     pub(crate) async fn chosen(&self) -> Result<Option<ProfileName>, StoreError> {
         let path = self.home().current_profile();
         if let Some(known) = self.memory.current(&path) {
-            return Ok(known);
+            return Ok(known.name);
         }
         let store = self.clone();
         blocking(move || {

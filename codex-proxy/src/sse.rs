@@ -65,7 +65,7 @@ impl Decoder {
         let mut finished_bytes = 0;
         while let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
             let (line, after) = (&rest[..end], after_line_end(rest, end));
-            self.after_cr = after.is_empty() && rest[end] == b'\r';
+            self.after_cr = rest[end..] == *b"\r";
             rest = after;
             if self.line.is_empty() && self.started {
                 self.take_line(line, &mut whole, &mut on_event);
@@ -221,6 +221,16 @@ mod tests {
         for (text, events) in table {
             assert_eq!(decode(&[text.as_bytes()]), *events, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_blank_line_after_a_piece_that_ends_in_crlf_is_one() {
+        assert_eq!(decode(&[b"data: a\r\n", b"\r\n"]), ["a"]);
+        assert_eq!(decode(&[b"data: a\r\n", b"\n"]), ["a"]);
+        assert_eq!(
+            decode(&[b"data: a\r", b"\n\r", b"\ndata: b\n\n"]),
+            ["a", "b"]
+        );
     }
 
     #[test]

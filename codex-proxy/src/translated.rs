@@ -14,7 +14,7 @@ use http::{
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::error::{ApiError, BoxError};
 
@@ -31,8 +31,8 @@ const FRAME_BYTES: usize = 64 << 10;
 /// Comments are no events: every client skips them.
 const COMMENT: &[u8] = b": keep-alive\n\n";
 
-/// The headers that say which parameters of a request were dropped.
-pub(crate) const X_CODEX_ROUTER_DROPPED: http::HeaderName =
+/// Says on an answer which parameters of the request were left out.
+pub const X_CODEX_ROUTER_DROPPED: http::HeaderName =
     http::HeaderName::from_static("x-codex-router-dropped");
 
 /// What became of a stream after a piece of it.
@@ -154,8 +154,8 @@ pin_project! {
         // The last event, and the last thing sent: each kind of silence is counted from its own.
         heard_at: Option<Instant>,
         sent_at: Option<Instant>,
-        #[pin]
-        timer: Option<Sleep>,
+        // Boxed, so that the body can be moved wherever the upstream's can.
+        timer: Option<Pin<Box<Sleep>>>,
     }
 }
 
@@ -202,6 +202,7 @@ where
             };
             let flow = match upstream.poll_frame(cx) {
                 Poll::Pending => break,
+                Poll::Ready(Some(Ok(_))) if *this.ended => Flow::Nothing,
                 Poll::Ready(_) if *this.ended => Flow::Cut,
                 Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
                     Some(piece) => this.translate.piece(piece, this.out),
@@ -218,7 +219,7 @@ where
                 // What is left is read at the next poll, once the client has its answer.
                 Flow::Ended => {
                     *this.ended = true;
-                    this.timer.set(None);
+                    *this.timer = None;
                     break;
                 }
                 Flow::Cut => {
@@ -236,12 +237,8 @@ where
     /// The client has all; the upstream has a moment to close, so that its connection lives on.
     fn poll_linger(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
         let mut this = self.project();
-        if this.timer.is_none() {
-            this.timer.set(Some(sleep_until(Instant::now() + LINGER)));
-        }
-        if let Some(timer) = this.timer.as_mut().as_pin_mut() {
-            ready!(timer.poll(cx));
-        }
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        ready!(timer.as_mut().poll(cx));
         this.upstream.set(None);
         Poll::Ready(None)
     }
@@ -263,13 +260,9 @@ where
                 return Poll::Ready(Some(Frame::data(Bytes::from_static(COMMENT))));
             }
             // An earlier alarm than needed is set again here, not at each event.
-            if this.timer.is_none() {
-                this.timer.set(Some(sleep_until(stalls_at.min(comment_at))));
-            }
-            if let Some(timer) = this.timer.as_mut().as_pin_mut() {
-                ready!(timer.poll(cx));
-            }
-            this.timer.set(None);
+            let alarm = || Box::pin(sleep_until(stalls_at.min(comment_at)));
+            ready!(this.timer.get_or_insert_with(alarm).as_mut().poll(cx));
+            *this.timer = None;
         }
     }
 }

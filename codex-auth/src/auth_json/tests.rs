@@ -231,6 +231,18 @@ fn what_codex_dropped_without_knowing_it_is_carried_over_and_nothing_else() {
 }
 
 #[test]
+fn a_login_of_nobody_in_particular_may_be_followed_by_any_and_others_by_their_own() {
+    let anonymous = parse(&json!({"tokens": {"access_token": "opaque", "refresh_token": "r"}}));
+    let anonymous = anonymous.unwrap();
+    let mut file = chatgpt_file();
+    file["tokens"]["account_id"] = json!("acct-2");
+    let other = parse(&file).unwrap();
+    assert!(parsed().may_follow(&anonymous));
+    assert!(parsed().may_follow(&parsed()));
+    assert!(!other.may_follow(&parsed()));
+}
+
+#[test]
 fn only_tokens_and_keys_tell_two_copies_apart_in_secrets() {
     let mut file = chatgpt_file();
     file["last_refresh"] = json!("2026-12-01T00:00:00Z");

@@ -24,7 +24,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// The same, but a symlink at `path` is itself replaced.
 ///
 /// # Errors
-/// As for [`write`].
+/// As for [`write`](fn@write).
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = folder_of(path)?;
     create_folder(folder)?;
@@ -38,7 +38,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Whether a file beside `path` can be made and `bytes` bytes put into it just now.
 ///
 /// # Errors
-/// What [`write`] would fail with.
+/// What [`write`](fn@write) would fail with.
 pub fn probe(path: &Path, bytes: usize) -> io::Result<()> {
     let path = real_path(path)?;
     let folder = folder_of(&path)?;
@@ -154,4 +154,87 @@ fn private(builder: &mut fs::DirBuilder) -> &mut fs::DirBuilder {
 #[cfg(not(unix))]
 fn private(builder: &mut fs::DirBuilder) -> &mut fs::DirBuilder {
     builder
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn what_is_made_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/auth.json");
+        write(&path, b"x").unwrap();
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(&folder.path().join("a")), 0o700);
+        assert_eq!(mode(&folder.path().join("a/b")), 0o700);
+    }
+
+    #[test]
+    fn a_file_that_was_open_to_others_is_closed_by_a_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("auth.json");
+        write(&path, b"old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        write(&path, b"new").unwrap();
+        assert_eq!(
+            (mode(&path), fs::read(&path).unwrap()),
+            (0o600, b"new".to_vec())
+        );
+    }
+
+    #[test]
+    fn a_symlink_is_followed_by_write_even_to_nothing_and_replaced_by_replace() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, target) = (
+            folder.path().join("link"),
+            folder.path().join("deep/target"),
+        );
+        symlink("deep/target", &link).unwrap();
+        write(&link, b"x").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&target).unwrap(), b"x");
+
+        replace(&link, b"y").unwrap();
+        assert!(!link.is_symlink());
+        assert_eq!(fs::read(&target).unwrap(), b"x");
+    }
+
+    #[test]
+    fn a_circle_of_symlinks_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        symlink(&link, &link).unwrap();
+        assert!(write(&link, b"x").is_err());
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_the_old_content_and_no_litter() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("auth.json");
+        // A folder in the place of the file: everything up to the rename succeeds.
+        fs::create_dir(&path).unwrap();
+        write(&path.join("kept"), b"old").unwrap();
+        assert!(write(&path, b"new").is_err());
+        assert_eq!(fs::read(path.join("kept")).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_was_set_aside_is_never_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("auth.json");
+        write(&path, b"first").unwrap();
+        let aside = set_aside(&path, "broken-1").unwrap();
+        write(&path, b"second").unwrap();
+        assert!(set_aside(&path, "broken-1").is_err());
+        assert_eq!(fs::read(aside).unwrap(), b"first");
+    }
 }

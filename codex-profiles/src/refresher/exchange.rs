@@ -8,7 +8,7 @@ use codex_auth::{
     refresh::{RefreshError, RefreshReason},
     secret::RefreshToken,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::OwnedMutexGuard, time};
 use tracing::{info, warn};
 
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Longer than a refresh of another process can take.
-const LOCK_LIMIT: Duration = Duration::from_secs(60);
+const LOCK_LIMIT: Duration = Duration::from_mins(1);
 /// How often a token is posted when no answer comes back.
 const MAX_ATTEMPTS: u32 = 2;
 /// How long Codex may take to write what it got for the token that we find spent.
@@ -56,7 +56,7 @@ struct Spend {
     journal: RefreshJournal,
     intent: RefreshIntent,
     login: Arc<AuthDotJson>,
-    _lock: FileLock,
+    lock: Arc<FileLock>,
 }
 
 impl Exchange {
@@ -119,8 +119,8 @@ impl Exchange {
         fresh: FreshTokens,
     ) -> Result<Arc<AuthDotJson>, CredentialError> {
         let mut login = AuthDotJson::clone(&spend.login);
-        login.rotate(fresh, Timestamp::now());
-        if !login.identity().is_compatible_with(&spend.login.identity()) {
+        login.rotate(fresh, later_than(&spend.login));
+        if !login.may_follow(&spend.login) {
             return self.keep_stranger(spend, login).await;
         }
         let answer = Unlanded {
@@ -128,10 +128,9 @@ impl Exchange {
             place: self.place.clone(),
             spent: spend.intent.token_fingerprint.clone(),
             login: Arc::new(login),
+            _lock: spend.lock.clone(),
         };
-        let landed = self.land(answer).await;
-        drop(spend);
-        landed
+        self.land(answer).await
     }
 
     async fn land(&mut self, answer: Unlanded) -> Result<Arc<AuthDotJson>, CredentialError> {
@@ -202,12 +201,17 @@ impl Exchange {
             let (disk, place) = (self.store.disk.clone(), self.place.clone());
             let newest = blocking(move || Ok(disk.newest(&place).ok())).await.ok()?;
             let newest = newest.filter(|login| !same_access(login, spent));
-            if newest.is_some() {
+            if newest.is_some() || !self.is_shared_with_codex().await {
                 return newest;
             }
             time::sleep(pause).await;
         }
         None
+    }
+
+    async fn is_shared_with_codex(&self) -> bool {
+        let live = self.store.login_at(&Place::Live).await;
+        live.is_ok_and(|live| live.is_ok_and(|live| live.identity() == self.held.identity()))
     }
 
     /// Records that this very token is of no use any more, so that it is never posted again.
@@ -271,6 +275,16 @@ impl Exchange {
     }
 }
 
+/// Now, or just after the login was last written by a clock that was ahead of ours: what follows
+/// must not look older than what it replaces.
+fn later_than(login: &AuthDotJson) -> Timestamp {
+    let tick = SignedDuration::from_nanos(1);
+    let after = login
+        .last_refresh()
+        .and_then(|at| at.checked_add(tick).ok());
+    after.unwrap_or(Timestamp::MIN).max(Timestamp::now())
+}
+
 impl Disk {
     /// Takes the identity's lock, reads everything again, and notes the intent if there is no way
     /// around spending the token.
@@ -278,6 +292,7 @@ impl Disk {
         let fingerprint = held.identity().fingerprint();
         let lock = FileLock::acquire(&self.home.refresh_lock(&fingerprint), 0o600, LOCK_LIMIT)?;
         let journal = RefreshJournal::new(self, &fingerprint);
+        self.wait_for_codex_to_commit(held);
         let rescued = journal.answer();
         if let Err(error) = self.settle(&journal) {
             // The answer of an earlier refresh is on disk, if not where it belongs.
@@ -294,6 +309,17 @@ impl Disk {
             return Ok(Prepared::Have(login));
         }
         self.prepare_to_spend(place, login, journal, lock)
+    }
+
+    /// Codex has its answer already while it holds this lock: what it writes is to be adopted.
+    fn wait_for_codex_to_commit(&self, held: &AuthDotJson) {
+        if self
+            .live()
+            .is_ok_and(|live| live.identity() == held.identity())
+            && let Err(error) = self.lock_codex()
+        {
+            warn!(%error, "Codex may be writing its login");
+        }
     }
 
     fn prepare_to_spend(
@@ -324,7 +350,7 @@ impl Disk {
             journal,
             intent,
             login,
-            _lock: lock,
+            lock: Arc::new(lock),
         }))
     }
 

@@ -6,8 +6,8 @@ use codex_auth::AuthDotJson;
 use tracing::{error, warn};
 
 use crate::{
-    disk::Disk, error::StoreError, faults::Step, journal::RefreshJournal, keep::was_spent,
-    profile::Place,
+    disk::Disk, error::StoreError, faults::Step, fs::lock::FileLock, journal::RefreshJournal,
+    keep::was_spent, profile::Place,
 };
 
 /// A disk that refuses once may take it a moment later.
@@ -25,6 +25,8 @@ pub(crate) struct Unlanded {
     /// The fingerprint of the token that was spent for it.
     pub(crate) spent: String,
     pub(crate) login: Arc<AuthDotJson>,
+    /// Held until the answer is on disk: another process would post the spent token again.
+    pub(crate) _lock: Arc<FileLock>,
 }
 
 impl Disk {
@@ -40,19 +42,19 @@ impl Disk {
                 }
                 Ok(())
             }
-            Err(error) => self.land_elsewhere(answer, noted, error),
+            Err(error) => self.land_elsewhere(answer, noted.is_ok(), error),
         }
     }
 
     fn land_elsewhere(
         &self,
         answer: &Unlanded,
-        noted: Result<(), StoreError>,
+        noted: bool,
         error: StoreError,
     ) -> Result<(), StoreError> {
         let profile = answer.place.reference();
         let published = self.publish_rotation(&answer.login, &answer.spent);
-        if noted.is_err() && !published.unwrap_or(false) {
+        if !noted && !published.unwrap_or(false) {
             error!(%profile, %error, "refreshed tokens are in memory alone: free some disk space");
             return Err(error);
         }

@@ -31,7 +31,7 @@ use crate::{
     profile::{Place, ProfileName},
     refresher::{backoff::Backoff, exchange::Exchange, landing::Unlanded},
     route::Resolved,
-    store::ProfileStore,
+    store::{ProfileStore, blocking},
 };
 
 /// The refreshes of this process, one at a time for each identity.
@@ -87,6 +87,10 @@ impl Flight {
 impl CredentialProvider for ProfileStore {
     /// Fresh credentials at once. Those due for refresh too, and the refresh runs aside. Those
     /// about to expire are refreshed first; when that fails, the old ones serve while they live.
+    ///
+    /// # Cancellation
+    /// A refresh under way goes on to its end, as long as the runtime does: a program awaits
+    /// [`finish_refreshes`](ProfileStore::finish_refreshes) before it ends.
     async fn credentials(&self, hint: &RouteHint) -> Result<Credentials, CredentialError> {
         let found = self.resolve(hint.profile.as_ref()).await?;
         let login = match Freshness::of(&found.login, Timestamp::now()) {
@@ -133,11 +137,21 @@ impl ProfileStore {
     }
 
     /// Waits until no refresh is under way: to be awaited before the program ends, so that no
-    /// answer of the issuer is missed.
+    /// answer of the issuer is missed. A refresh takes 30 s at most, and hardly ever more than one.
     pub async fn finish_refreshes(&self) {
         for flight in self.flights.all() {
-            drop(flight.lock().await);
+            let mut flight = flight.lock().await;
+            if let Some(answer) = flight.unlanded.take() {
+                flight.unlanded = self.land_at_last(answer).await;
+            }
         }
+    }
+
+    /// Tries again to bring an answer to disk that is in memory alone; gives it back if it stays so.
+    async fn land_at_last(&self, answer: Unlanded) -> Option<Unlanded> {
+        let (disk, landing) = (self.disk.clone(), answer.clone());
+        let landed = blocking(move || disk.land(&landing)).await;
+        landed.is_err().then_some(answer)
     }
 
     fn serve_and_refresh_aside(&self, found: &Resolved) -> Arc<AuthDotJson> {

@@ -8,14 +8,14 @@ use std::{
 use bytes::Bytes;
 use codex_auth::{Backend, RouteHint};
 use futures_util::future::BoxFuture;
-use http::{Method, Request, Response, Uri, request, response, uri::PathAndQuery};
+use http::{Method, Request, Response, Uri, request, uri::PathAndQuery};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use tower::{Layer, Service};
 
 use super::{
     ReasoningFormat,
-    request::{Translated, translate},
+    request::{AnswerOptions, Translated, translate},
     response::{ChatChunks, Gatherer},
     wire::Identity,
 };
@@ -162,20 +162,28 @@ where
     if answer.status().as_u16() >= 400 {
         return Ok(answer.map(TranslatedBody::untouched));
     }
-    let (mut head, body): (response::Parts, R) = answer.into_parts();
+    let (mut head, body) = answer.into_parts();
     require_plain_answer(&head.headers)?;
     answer_headers(&mut head.headers, options.stream, &dropped);
+    let body = answer_body(body, &options, settings.reasoning).await?;
+    Ok(Response::from_parts(head, body))
+}
+
+async fn answer_body<R>(
+    upstream: R,
+    options: &AnswerOptions,
+    reasoning: ReasoningFormat,
+) -> Result<TranslatedBody<R, ChatChunks>, BoxError>
+where
+    R: Body<Data = Bytes, Error: Into<BoxError>>,
+{
     if options.stream {
-        let chunks = ChatChunks::new(&options, settings.reasoning, Identity::new());
-        return Ok(Response::from_parts(
-            head,
-            TranslatedBody::stream(body, chunks),
-        ));
+        let chunks = ChatChunks::new(options, reasoning, Identity::new());
+        return Ok(TranslatedBody::stream(upstream, chunks));
     }
-    let mut gatherer = Gatherer::new(&options, settings.reasoning);
-    read_whole(body, |piece| gatherer.piece(piece)).await?;
-    let json = gatherer.into_json(&options);
-    Ok(Response::from_parts(head, TranslatedBody::whole(json)))
+    let mut gatherer = Gatherer::new(options, reasoning);
+    read_whole(upstream, |piece| gatherer.piece(piece)).await?;
+    Ok(TranslatedBody::whole(gatherer.into_json(options)))
 }
 
 fn to_responses(head: &mut request::Parts) {

@@ -12,7 +12,7 @@ use crate::{
     json::{Escaped, EscapedBuf, lenient},
     responses::{
         event::{DeltaKind, Event, Place},
-        wire::{Item, Part, Response, Usage},
+        wire::{Family, Item, Part, Response, Usage},
     },
 };
 
@@ -107,14 +107,43 @@ enum Thought {
 }
 
 /// An item of the output, and what of it was given to the client.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct OpenItem {
+    family: Family,
     output_index: Option<u64>,
     id: String,
     call: Option<ToolCall>,
     /// Parts of which something was given: what their item repeats at its end is not given again.
     given: Vec<(DeltaKind, u64)>,
     done: bool,
+}
+
+impl OpenItem {
+    fn new(family: Family) -> Self {
+        Self {
+            family,
+            output_index: None,
+            id: String::new(),
+            call: None,
+            given: Vec::new(),
+            done: false,
+        }
+    }
+
+    fn locate(&mut self, place: Place<'_>) {
+        self.output_index = self.output_index.or(place.output_index);
+        if let Some(id) = place.item_id.filter(|_| self.id.is_empty()) {
+            self.id = id.as_str().into();
+        }
+    }
+
+    fn may_be_at(&self, index: Option<u64>) -> bool {
+        index.is_none() || self.output_index.is_none()
+    }
+
+    fn is_nowhere(&self) -> bool {
+        self.output_index.is_none() && self.id.is_empty()
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -152,11 +181,10 @@ impl ChatStream {
         match event {
             Event::Started(response) => self.start(response, sink),
             Event::ItemAdded(place, item) => {
-                let at = self.item(*place);
+                let at = self.item(*place, item.family());
                 return self.announce(at, item, sink);
             }
             Event::Delta(kind, place, text) => return self.delta(*kind, *place, *text, sink),
-            Event::SummaryPartAdded(place) => self.summary_part(*place, sink),
             Event::AnnotationAdded(_, annotation) => sink(Delta::Annotation(annotation)),
             Event::ItemDone(place, item) => return self.done(*place, item, sink),
             Event::Completed(response) => return self.complete(response, sink),
@@ -175,37 +203,39 @@ impl ChatStream {
         }
     }
 
-    /// The item that an event speaks of, by its position, else by its id. Some upstreams give an
-    /// item another id in each event, so the position goes first.
-    fn item(&mut self, place: Place<'_>) -> usize {
-        let id = place.item_id.map(Escaped::as_str).unwrap_or_default();
-        let same = |item: &OpenItem| match (place.output_index, item.output_index) {
-            (Some(index), Some(other)) => index == other,
-            _ => item.id == id,
-        };
-        if let Some(at) = self.items.iter().rposition(same) {
-            return at;
-        }
-        self.items.push(OpenItem {
-            output_index: place.output_index,
-            id: id.into(),
-            ..OpenItem::default()
+    /// The item that an event speaks of, known from now on.
+    fn item(&mut self, place: Place<'_>, family: Family) -> usize {
+        let at = self.known_item(place, family).unwrap_or_else(|| {
+            self.items.push(OpenItem::new(family));
+            self.items.len() - 1
         });
-        self.items.len() - 1
+        self.items[at].locate(place);
+        at
+    }
+
+    /// By its position, else by its id: some upstreams give an item another id in each event. An
+    /// event that says neither speaks of the item under way, and the other way round.
+    fn known_item(&self, place: Place<'_>, family: Family) -> Option<usize> {
+        let find = |test: &dyn Fn(&OpenItem) -> bool| self.items.iter().rposition(test);
+        let id = place.item_id.map(Escaped::as_str).unwrap_or_default();
+        let index = place.output_index;
+        let under_way = |item: &OpenItem| item.family == family && !item.done;
+        if index.is_none() && id.is_empty() {
+            return find(&under_way);
+        }
+        find(&|item| index.is_some() && item.output_index == index)
+            .or_else(|| find(&|item| !id.is_empty() && item.id == id && item.may_be_at(index)))
+            .or_else(|| find(&|item| under_way(item) && item.is_nowhere()))
     }
 
     fn announce(&mut self, at: usize, item: &Item<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
-        let custom = match item.kind.decode().as_ref() {
-            "function_call" => false,
-            "custom_tool_call" => true,
-            _ => return Step::Open,
-        };
+        if item.family() != Family::Call || self.items[at].call.is_some() {
+            return Step::Open;
+        }
         let (Some(id), Some(name)) = (item.call_id(), item.name()) else {
             return Step::Open;
         };
-        if self.items[at].call.is_some() {
-            return Step::Open;
-        }
+        let custom = item.kind.is("custom_tool_call");
         let step = self.before_other_than_text(sink);
         if step != Step::Open {
             return step;
@@ -232,7 +262,7 @@ impl ChatStream {
         if text.as_str().is_empty() {
             return Step::Open;
         }
-        let at = self.item(place);
+        let at = self.item(place, kind.family());
         let item = &mut self.items[at];
         // Without its beginning, a call's arguments are given with the finished item.
         let is_call = matches!(kind, DeltaKind::Arguments | DeltaKind::CustomInput);
@@ -240,8 +270,12 @@ impl ChatStream {
             return Step::Open;
         }
         let part = (kind, place.part_index);
-        if item.given.last() != Some(&part) && !item.given.contains(&part) {
+        let begins = item.given.last() != Some(&part) && !item.given.contains(&part);
+        if begins {
             item.given.push(part);
+        }
+        if begins && kind.family() == Family::Reasoning {
+            self.paragraph(sink);
         }
         match kind {
             DeltaKind::Text => self.content(text, sink),
@@ -309,19 +343,13 @@ impl ChatStream {
         Step::Open
     }
 
-    /// Paragraphs of a summary come without what stood between them.
-    fn summary_part(&mut self, place: Place<'_>, sink: &mut impl FnMut(Delta<'_>)) {
-        let part = (DeltaKind::ReasoningSummary, place.part_index);
-        let at = self.item(place);
-        if self.items[at].given.contains(&part) {
-            return;
-        }
-        self.paragraph(sink);
-    }
-
-    fn paragraph(&mut self, sink: &mut impl FnMut(Delta<'_>)) {
-        if self.thought != Thought::None {
-            self.reasoning(Escaped::plain(r"\n\n"), sink);
+    /// Paragraphs of reasoning come without what stood between them.
+    fn paragraph(&mut self, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        let tags = self.reasoning == ReasoningFormat::ThinkTags;
+        match self.thought {
+            Thought::None => Step::Open,
+            Thought::Given if tags => Step::Open,
+            _ => self.reasoning(Escaped::plain(r"\n\n"), sink),
         }
     }
 
@@ -331,15 +359,15 @@ impl ChatStream {
         item: &Item<'_>,
         sink: &mut impl FnMut(Delta<'_>),
     ) -> Step {
-        let at = self.item(place);
+        let at = self.item(place, item.family());
         if self.items[at].done {
             return Step::Open;
         }
-        let step = match item.kind.decode().as_ref() {
-            "message" => self.message_done(at, item, sink),
-            "reasoning" => self.reasoning_done(at, item, sink),
-            "function_call" | "custom_tool_call" => self.call_done(at, item, sink),
-            _ => Step::Open,
+        let step = match item.family() {
+            Family::Message => self.message_done(at, item, sink),
+            Family::Reasoning => self.reasoning_done(at, item, sink),
+            Family::Call => self.call_done(at, item, sink),
+            Family::Other => Step::Open,
         };
         self.items[at].done = true;
         step
@@ -448,20 +476,18 @@ impl ChatStream {
         self.finish(reason, response, sink)
     }
 
-    /// An upstream that sent no items on the way has them all in its last event.
+    /// An upstream that told nothing of an item on the way has it in its last event.
     fn items_of(&mut self, response: &Response<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
-        if !self.items.is_empty() {
-            return Step::Open;
-        }
-        for (index, raw) in (0..).zip(response.items()) {
-            let place = Place {
-                output_index: Some(index),
-                ..Place::default()
-            };
+        let told: Vec<Family> = self.items.iter().map(|item| item.family).collect();
+        for raw in response.items() {
             let Some(item) = Item::parse(raw) else {
                 continue;
             };
-            let step = self.done(place, &item, sink);
+            if told.contains(&item.family()) {
+                continue;
+            }
+            self.items.push(OpenItem::new(item.family()));
+            let step = self.done(Place::default(), &item, sink);
             if step != Step::Open {
                 return step;
             }

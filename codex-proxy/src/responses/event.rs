@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::wire::{Failure, Item, Response};
+use super::wire::{Failure, Family, Item, Response};
 use crate::json::{Escaped, JsonStr, lenient};
 
 /// One event of a Responses stream.
@@ -20,8 +20,6 @@ pub enum Event<'a> {
     ItemDone(Place<'a>, Item<'a>),
     /// A piece of something that grows.
     Delta(DeltaKind, Place<'a>, Escaped<'a>),
-    /// `response.reasoning_summary_part.added`: a paragraph of the summary begins.
-    SummaryPartAdded(Place<'a>),
     /// `response.output_text.annotation.added`, such as a citation.
     AnnotationAdded(Place<'a>, &'a RawValue),
     /// `response.completed` or `response.done`: the clean end.
@@ -49,6 +47,18 @@ pub enum DeltaKind {
     Arguments,
     /// Input of a custom tool call.
     CustomInput,
+}
+
+impl DeltaKind {
+    /// What kind of item it is a part of.
+    #[must_use]
+    pub fn family(self) -> Family {
+        match self {
+            Self::Text | Self::Refusal => Family::Message,
+            Self::Reasoning | Self::ReasoningSummary => Family::Reasoning,
+            Self::Arguments | Self::CustomInput => Family::Call,
+        }
+    }
 }
 
 /// Which item, and which part of it, an event speaks of.
@@ -113,7 +123,6 @@ impl<'a> Fields<'a> {
             "response.reasoning_summary_text.delta" => self.delta(DeltaKind::ReasoningSummary),
             "response.reasoning_text.delta" => self.delta(DeltaKind::Reasoning),
             "response.refusal.delta" => self.delta(DeltaKind::Refusal),
-            "response.reasoning_summary_part.added" => Event::SummaryPartAdded(self.place()),
             "response.output_item.added" => self.item(Event::ItemAdded),
             "response.output_item.done" => self.item(Event::ItemDone),
             "response.output_text.annotation.added" => match self.annotation {

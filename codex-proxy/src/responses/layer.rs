@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use codex_auth::{Backend, RouteHint};
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderName, Request, Response, header::USER_AGENT};
+use http::{HeaderMap, HeaderName, Method, Request, Response, header::USER_AGENT};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use tower::{Layer, Service};
@@ -110,7 +110,8 @@ fn untouched<R>(answer: Response<R>) -> Response<TranslatedBody<R, Relay>> {
 
 fn passes_untouched<B>(request: &Request<B>) -> bool {
     let hint = request.extensions().get::<RouteHint>();
-    hint.is_some_and(|hint| hint.backend == Some(Backend::OpenAi)) || is_codex(request.headers())
+    let native = hint.is_some_and(|hint| hint.backend == Some(Backend::OpenAi));
+    native || is_codex(request.headers()) || request.method() != Method::POST
 }
 
 /// Whether a request was made by Codex itself, so that the backend accepts it as it is.
@@ -162,14 +163,18 @@ where
     let (mut head, body) = answer.into_parts();
     require_plain_answer(&head.headers)?;
     answer_headers(&mut head.headers, stream, &dropped);
+    let body = answer_body(body, stream).await?;
+    Ok(Response::from_parts(head, body))
+}
+
+async fn answer_body<R>(upstream: R, stream: bool) -> Result<TranslatedBody<R, Relay>, BoxError>
+where
+    R: Body<Data = Bytes, Error: Into<BoxError>>,
+{
     if stream {
-        let body = TranslatedBody::stream(body, Relay::default());
-        return Ok(Response::from_parts(head, body));
+        return Ok(TranslatedBody::stream(upstream, Relay::default()));
     }
     let mut gatherer = Gatherer::default();
-    read_whole(body, |piece| gatherer.piece(piece)).await?;
-    Ok(Response::from_parts(
-        head,
-        TranslatedBody::whole(gatherer.into_json()),
-    ))
+    read_whole(upstream, |piece| gatherer.piece(piece)).await?;
+    Ok(TranslatedBody::whole(gatherer.into_json()))
 }

@@ -118,7 +118,31 @@ pub struct Item<'a> {
     summary: Option<&'a RawValue>,
 }
 
+/// What an item of the output is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Text, or a refusal.
+    Message,
+    /// Reasoning.
+    Reasoning,
+    /// A call of a function or custom tool, which the client is to answer.
+    Call,
+    /// Anything else, such as a search that the upstream did itself.
+    Other,
+}
+
 impl<'a> Item<'a> {
+    /// What it is for.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        match self.kind.decode().as_ref() {
+            "message" => Family::Message,
+            "reasoning" => Family::Reasoning,
+            "function_call" | "custom_tool_call" => Family::Call,
+            _ => Family::Other,
+        }
+    }
+
     /// Reads an item; nothing if it has no type.
     #[must_use]
     pub fn parse(raw: &'a RawValue) -> Option<Self> {
