@@ -8,7 +8,7 @@ use crate::harness::{Answer, Home, Router, World, chat, fake, worker};
 fn raw_chat(extra: &str) -> String {
     let body = chat("hello").to_string();
     format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nContent-Type: application/json\r\n{extra}Content-Length: {}\r\n\r\n{body}",
+        "POST /v1/chat/completions HTTP/1.1\r\nConnection: close\r\nContent-Type: application/json\r\n{extra}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }
@@ -238,21 +238,22 @@ async fn no_request_is_smuggled_behind_another() {
     let world = World::two_accounts();
     let hidden = "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let length = hidden.len();
+    let two_lengths = format!("Content-Length: {length}\r\nContent-Length: 0\r\n");
+    let list_of_lengths = format!("Content-Length: {length}, 0\r\n");
     for framing in [
-        format!("Content-Length: {length}\r\nContent-Length: 0\r\n"),
-        format!("Content-Length: {length}, 0\r\n"),
-        "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n".to_owned(),
-        "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n".to_owned(),
-        "Transfer-Encoding: identity\r\n".to_owned(),
-        "Transfer-Encoding: xchunked\r\n".to_owned(),
-        "Content-Length: +5\r\n".to_owned(),
-        "Content-Length: -1\r\n".to_owned(),
-        "Transfer-Encoding : chunked\r\n".to_owned(),
+        two_lengths.as_str(),
+        &list_of_lengths,
+        "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n",
+        "Transfer-Encoding: identity\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Content-Length: +5\r\n",
+        "Content-Length: -1\r\n",
+        "Transfer-Encoding : chunked\r\n",
     ] {
-        let head = format!(
-            "POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{framing}\r\n"
-        );
-        let answer = world.router.raw(&(head + hidden));
+        let head =
+            "POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+        let answer = world.router.raw(&format!("{head}{framing}\r\n{hidden}"));
         assert!(
             (400..500).contains(&status_of(&answer)),
             "{framing}: {answer}"

@@ -107,7 +107,7 @@ async fn bytes_that_are_no_text_are_an_error_of_the_client() {
 #[test]
 fn a_current_profile_that_is_no_name_is_not_followed() {
     let world = World::two_accounts();
-    for name in ["../..", "/etc", "a\0b", "\u{feff}work"] {
+    for name in ["../..", "/etc", "a\0b", "work/../other"] {
         world.home.choose(name);
         let ran = world.home.run(&["current"]);
         assert_ne!(ran.code, Some(0), "{name:?}: {}", ran.stdout);
