@@ -122,6 +122,7 @@ async fn wrong_types_are_400_and_name_the_parameter() {
         json!({}),
         json!({"role": "wizard", "content": "x"}),
         json!({"role": "user", "content": 7}),
+        json!(["user", "hello"]),
         json!({"role": "user", "content": [{"type": "smell"}]}),
     ] {
         let body = json!({"model": MODEL, "messages": [message]});

@@ -135,12 +135,23 @@ impl Router {
 
     /// Starts it on a free port, with more or other variables in its environment.
     pub(crate) fn start_with(home: &Home, fake: &FakeOpenAi, environment: &[(&str, &str)]) -> Self {
+        let serve = ["serve", "--listen", "127.0.0.1:0"];
+        Self::start_as(&serve, home, fake, environment)
+    }
+
+    /// The same with other arguments.
+    pub(crate) fn start_as(
+        arguments: &[&str],
+        home: &Home,
+        fake: &FakeOpenAi,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut command = program();
         command
             .envs(fake.environment())
             .env("CODEX_HOME", home.path(""));
         command.envs(environment.iter().copied());
-        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.args(arguments);
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = piped.stderr(Stdio::piped()).spawn().unwrap();
         let stdout = Collected::from(child.stdout.take().unwrap());

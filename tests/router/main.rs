@@ -15,5 +15,6 @@ mod other_paths;
 mod profile_names;
 mod refreshing;
 mod responses;
+mod secrets;
 mod switching;
 mod upstream_errors;

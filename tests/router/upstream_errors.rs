@@ -37,7 +37,7 @@ fn scripted(answer: &'static [u8]) -> String {
     thread::spawn(move || {
         for connection in listener.incoming() {
             let mut connection = connection.unwrap();
-            let _ = connection.read(&mut [0; 65536]);
+            let _ = connection.read(&mut [0; 8192]);
             let _ = connection.write_all(answer);
         }
     });
