@@ -159,7 +159,7 @@ async fn start_nginx(upstream: u16, folder: &Path) -> Result<Option<(Running, St
 fn nginx_conf(port: u16, upstream: u16, folder: &Path) -> String {
     let folder = folder.display();
     format!(
-        "daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log /dev/null;
+        "daemon off; master_process off; pid {folder}/nginx.pid; error_log /dev/null;
         events {{ worker_connections 4096; }}
         http {{
             access_log off; client_max_body_size 64m; client_body_buffer_size 16m;

@@ -115,6 +115,7 @@ struct OpenItem {
     call: Option<ToolCall>,
     /// Parts of which something was given: what their item repeats at its end is not given again.
     given: Vec<(DeltaKind, u64)>,
+    annotated: bool,
     done: bool,
 }
 
@@ -126,6 +127,7 @@ impl OpenItem {
             id: String::new(),
             call: None,
             given: Vec::new(),
+            annotated: false,
             done: false,
         }
     }
@@ -185,7 +187,11 @@ impl ChatStream {
                 return self.announce(at, item, sink);
             }
             Event::Delta(kind, place, text) => return self.delta(*kind, *place, *text, sink),
-            Event::AnnotationAdded(_, annotation) => sink(Delta::Annotation(annotation)),
+            Event::AnnotationAdded(place, annotation) => {
+                let at = self.item(*place, Family::Message);
+                self.items[at].annotated = true;
+                sink(Delta::Annotation(annotation));
+            }
             Event::ItemDone(place, item) => return self.done(*place, item, sink),
             Event::Completed(response) => return self.complete(response, sink),
             Event::Incomplete(response) => return self.incomplete(response, sink),
@@ -396,24 +402,19 @@ impl ChatStream {
         sink: &mut impl FnMut(Delta<'_>),
     ) -> Step {
         let missing = |kind| !self.items[at].given.contains(&(kind, part_index));
-        let (no_text, no_refusal) = (missing(DeltaKind::Text), missing(DeltaKind::Refusal));
-        if let Some(text) = part
-            .text()
-            .filter(|text| no_text && !text.as_str().is_empty())
-        {
-            let step = self.content(text, sink);
-            part.annotations()
-                .into_iter()
-                .for_each(|annotation| sink(Delta::Annotation(annotation)));
-            return step;
+        let text = part.text().filter(|_| missing(DeltaKind::Text));
+        let refusal = part.refusal().filter(|_| missing(DeltaKind::Refusal));
+        let mut step = Step::Open;
+        if let Some(text) = text.filter(|text| !text.as_str().is_empty()) {
+            step = self.content(text, sink);
         }
-        match part
-            .refusal()
-            .filter(|text| no_refusal && !text.as_str().is_empty())
-        {
-            Some(refusal) => self.refusal(refusal, sink),
-            None => Step::Open,
+        if let Some(refusal) = refusal.filter(|text| !text.as_str().is_empty()) {
+            step = self.refusal(refusal, sink);
         }
+        if !self.items[at].annotated && step == Step::Open {
+            (part.annotations().into_iter()).for_each(|of_part| sink(Delta::Annotation(of_part)));
+        }
+        step
     }
 
     fn reasoning_done(

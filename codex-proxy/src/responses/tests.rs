@@ -153,6 +153,20 @@ async fn a_client_that_does_not_stream_gets_the_object_with_its_output() {
 }
 
 #[tokio::test]
+async fn an_independent_library_reads_the_gathered_object() {
+    let item = json!({"type": "response.output_item.done", "output_index": 0, "item": {
+        "type": "message", "id": "m", "role": "assistant", "status": "completed",
+        "content": [{"type": "output_text", "text": "Hi", "annotations": []}]}});
+    let last = json!({"type": "response.completed", "response": {
+        "id": "r", "object": "response", "created_at": 1, "status": "completed", "model": "m",
+        "output": [], "parallel_tool_calls": true, "tool_choice": "auto", "tools": []}});
+    let text = format!("data: {item}\n\ndata: {last}\n\n");
+    let (_, body) = call(request(false), text).await.unwrap();
+    let object: async_openai::types::responses::Response = serde_json::from_str(&body).unwrap();
+    assert_eq!(object.output_text().as_deref(), Some("Hi"));
+}
+
+#[tokio::test]
 async fn a_failure_is_an_error_with_its_status() {
     let error = call(request(false), FAILED.into()).await.unwrap_err();
     assert_eq!(ApiError::from_boxed(&error).status, 429);

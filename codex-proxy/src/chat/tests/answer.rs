@@ -215,6 +215,20 @@ fn what_no_delta_told_comes_with_the_finished_item_and_never_twice() {
 }
 
 #[test]
+fn a_citation_is_given_once_however_it_came() {
+    let done = r#"{"type":"response.output_item.done","output_index":0,"item":{"id":"msg_1","type":"message","content":[{"type":"output_text","text":"Hello","annotations":[{"type":"url_citation","url":"https://example.com"},{"type":"file_citation"}]}]}}"#;
+    for events in [
+        &[done, COMPLETED][..],
+        &[TEXT[2], done, COMPLETED],
+        &[TEXT[2], TEXT[5], done, COMPLETED],
+    ] {
+        let answer = whole(events, &options()).unwrap();
+        let citations = answer["choices"][0]["message"]["annotations"].clone();
+        assert_eq!(citations.as_array().unwrap().len(), 1, "{events:?}");
+    }
+}
+
+#[test]
 fn a_call_without_deltas_has_its_arguments_once() {
     let done = TOOLS[7];
     for events in [
