@@ -211,3 +211,31 @@ async fn with_an_api_key_it_reaches_the_public_api_plain() {
     assert_eq!(call.header("content-encoding"), None);
     assert_eq!(call.raw, body().as_bytes());
 }
+
+#[tokio::test]
+async fn each_of_its_programs_is_known_by_its_name() {
+    let world = World::two_accounts();
+    for (name, value) in [
+        ("originator", "codex_cli_rs"),
+        ("originator", "codex_vscode"),
+        ("originator", "codex-tui"),
+        ("originator", "Codex Desktop"),
+        ("user-agent", "Codex Desktop/1.0"),
+    ] {
+        let request = world
+            .router
+            .client
+            .post(world.router.url("/v1/responses"))
+            .body(body());
+        let request = request
+            .header("content-type", "application/json")
+            .header(name, value);
+        Answer::to(request.header("x-codex-window-id", "w")).await;
+        let call = world.fake.model_calls().pop().unwrap();
+        assert_eq!(call.raw, body(), "{value}");
+        assert_eq!(
+            (call.header(name), call.header("x-codex-window-id")),
+            (Some(value), Some("w"))
+        );
+    }
+}

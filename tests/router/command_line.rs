@@ -9,7 +9,7 @@ use std::{
 use fake_openai::Account;
 use serde_json::{Value, json};
 
-use crate::harness::{Home, Router, fake, read_json, refresh_token, worker, write};
+use crate::harness::{Answer, Home, Router, fake, read_json, refresh_token, until, worker, write};
 
 fn keys(value: &Value) -> Vec<&str> {
     value
@@ -360,10 +360,64 @@ fn a_broken_live_file_is_set_aside_and_never_lost() {
 async fn serve_without_any_login_says_what_to_do_next() {
     let (fake, home) = (fake(), Home::empty());
     let router = Router::start(&home, &fake);
-    crate::harness::until("the text for a newcomer", || {
+    until("the text for a newcomer", || {
         let printed = router.printed();
         printed.contains("codex login") && printed.contains("make demo") && printed.contains("/v1")
     })
     .await;
     assert!(router.printed().contains(home.live().to_str().unwrap()));
+}
+
+#[tokio::test]
+async fn without_a_command_and_a_display_it_says_so_and_serves() {
+    let fake = fake();
+    let home = Home::with(&[("work", fake.auth_json(&worker()))]);
+    let router = Router::start_as(&[], &home, &fake, &[("CODEX_ROUTER_LISTEN", "127.0.0.1:0")]);
+    assert_eq!(Answer::to(router.say("hello")).await.status, 200);
+    let printed = router.printed();
+    assert!(printed.contains("serving without a tray"), "{printed}");
+    assert!(printed.contains("`work`"), "{printed}");
+}
+
+#[test]
+fn an_address_in_use_is_one_sentence() {
+    let (fake, home) = (fake(), Home::empty());
+    let taken = fake.address().to_string();
+    let ran = home.run(&["serve", "--listen", &taken]);
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.stderr.contains(&taken) && ran.stderr.lines().count() == 1,
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stdout.is_empty());
+}
+
+#[test]
+fn version_and_help_need_no_home() {
+    let home = Home::empty();
+    let nowhere = [("CODEX_HOME", "/dev/null/nowhere")];
+    for arguments in [["--version"], ["--help"]] {
+        let ran = home.run_with(&arguments, &nowhere);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+        assert!(ran.stdout.contains("codex-router"));
+    }
+}
+
+#[test]
+fn a_home_that_cannot_be_used_is_one_sentence() {
+    let home = Home::empty();
+    write(&home.path("file"), "");
+    let file = home.path("file");
+    for arguments in [&["save"][..], &["use", "work"]] {
+        let ran = home.run_with(arguments, &[("CODEX_HOME", file.to_str().unwrap())]);
+        assert!(
+            ran.code.is_some_and(|code| code != 0 && code < 5),
+            "{arguments:?}: {:?}",
+            ran.code
+        );
+        let said = ran.stderr.lines().last().unwrap();
+        assert!(said.starts_with("codex-router: "), "{said}");
+        assert!(said.contains(file.to_str().unwrap()), "{said}");
+    }
 }

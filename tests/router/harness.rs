@@ -18,6 +18,8 @@ use tempfile::TempDir;
 
 /// After this long, what a test waits for will not happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// After this long in the middle of an answer, the rest will not come.
+const PAUSE: Duration = Duration::from_millis(200);
 /// A model of the catalogue.
 pub(crate) const MODEL: &str = "gpt-5.2-codex";
 
@@ -81,13 +83,17 @@ impl Home {
 
     /// The entry of one profile in `list --json`.
     pub(crate) fn listed(&self, name: &str) -> Value {
-        let list = self.list();
-        let mut profiles = list["profiles"].as_array().unwrap().iter();
-        let found = profiles.find(|profile| profile["name"] == name);
-        found
-            .unwrap_or_else(|| panic!("no {name} in {list}"))
-            .clone()
+        entry(&self.list(), name)
     }
+}
+
+/// The entry of one profile in the output of `list --json`.
+pub(crate) fn entry(list: &Value, name: &str) -> Value {
+    let mut profiles = list["profiles"].as_array().unwrap().iter();
+    let found = profiles.find(|profile| profile["name"] == name);
+    found
+        .unwrap_or_else(|| panic!("no {name} in {list}"))
+        .clone()
 }
 
 /// A command that has ended.
@@ -129,12 +135,23 @@ impl Router {
 
     /// Starts it on a free port, with more or other variables in its environment.
     pub(crate) fn start_with(home: &Home, fake: &FakeOpenAi, environment: &[(&str, &str)]) -> Self {
+        let serve = ["serve", "--listen", "127.0.0.1:0"];
+        Self::start_as(&serve, home, fake, environment)
+    }
+
+    /// The same with other arguments.
+    pub(crate) fn start_as(
+        arguments: &[&str],
+        home: &Home,
+        fake: &FakeOpenAi,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut command = program();
         command
             .envs(fake.environment())
             .env("CODEX_HOME", home.path(""));
         command.envs(environment.iter().copied());
-        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.args(arguments);
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = piped.stderr(Stdio::piped()).spawn().unwrap();
         let stdout = Collected::from(child.stdout.take().unwrap());
@@ -181,13 +198,16 @@ impl Router {
     /// Sends bytes as they are, and gives what comes back until the end or a pause.
     pub(crate) fn raw(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_millis(500)))
-            .unwrap();
         stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        // A pause ends the answer as well as a close: connections stay open.
-        let _ = stream.read_to_end(&mut answer);
+        let (mut answer, mut read) = (Vec::new(), [0; 4096]);
+        // A pause after its beginning ends the answer as well as a close: connections stay open.
+        for patience in std::iter::once(PATIENCE).chain(std::iter::repeat(PAUSE)) {
+            stream.set_read_timeout(Some(patience)).unwrap();
+            match stream.read(&mut read) {
+                Ok(length @ 1..) => answer.extend_from_slice(&read[..length]),
+                _ => break,
+            }
+        }
         String::from_utf8_lossy(&answer).into_owned()
     }
 

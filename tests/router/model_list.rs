@@ -1,8 +1,12 @@
 //! One model list for SDKs and Codex, asked for once and kept.
 
-use fake_openai::Fault;
+use std::time::Duration;
 
-use crate::harness::{Answer, World};
+use codex_profiles::{CodexHome, ProfileStore};
+use codex_proxy::{server::Server, upstream::Targets};
+use fake_openai::{FakeOpenAi, Fault};
+
+use crate::harness::{Answer, Home, World, client, fake, worker};
 
 const VERSION: &str = "client_version=0.169.0";
 
@@ -128,4 +132,39 @@ async fn it_follows_a_switch_at_once() {
         ("other", "current")
     );
     assert_eq!(lists_asked_for(&world), 2);
+}
+
+/// A server in this very process, whose clock can be moved.
+async fn served_here(home: &Home, fake: &FakeOpenAi) -> String {
+    let targets = Targets::new(&fake.chatgpt_base_url(), &fake.openai_base_url()).unwrap();
+    let store = ProfileStore::open(CodexHome::at(home.path(""))).unwrap();
+    let server = Server::builder(store).targets(targets).build().unwrap();
+    let bound = server.bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let url = format!("http://{}/v1/models", bound.local_addr());
+    tokio::spawn(bound.serve(std::future::pending()));
+    url
+}
+
+#[tokio::test]
+async fn an_old_list_serves_while_the_upstream_fails_and_is_renewed_after() {
+    let fake = fake();
+    let home = Home::with(&[("work", fake.auth_json(&worker()))]);
+    let (url, client) = (served_here(&home, &fake).await, client());
+    let first = Answer::to(client.get(&url)).await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_mins(6)).await;
+    tokio::time::resume();
+    for (fault, asked) in [
+        (Some(Fault::server_error().path("/models")), 2),
+        (None, 3),
+        (None, 3),
+    ] {
+        if let Some(fault) = fault {
+            fake.fault(fault);
+        }
+        let again = Answer::to(client.get(&url)).await;
+        assert_eq!((again.status, again.bytes == first.bytes), (200, true));
+        assert_eq!(fake.requests_to("/models").len(), asked);
+    }
 }

@@ -1,6 +1,6 @@
 //! An expired login is refreshed once, whoever asks and whatever goes wrong, and is never lost.
 
-use std::{path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use fake_openai::{FakeOpenAi, Fault, Refresh, RefreshOutcome};
 use futures_util::future::join_all;
@@ -182,15 +182,15 @@ async fn each_final_refusal_has_its_own_reason() {
     fake.expire_refresh_token(refresh_token(&logins[0].1));
     fake.revoke(refresh_token(&logins[2].1));
     // Another program has spent this one.
-    let spend = serde_json::json!({"grant_type": "refresh_token", "client_id": fake_openai::CLIENT_ID,
+    let body = serde_json::json!({"grant_type": "refresh_token", "client_id": fake_openai::CLIENT_ID,
         "refresh_token": refresh_token(&logins[1].1)});
-    let spent = crate::harness::client()
+    let answer = crate::harness::client()
         .post(fake.token_url())
-        .json(&spend)
+        .json(&body)
         .send()
         .await
         .unwrap();
-    assert_eq!(spent.status(), 200);
+    assert_eq!(answer.status(), 200);
     let world = World::with(fake, &logins);
     for (name, _) in &logins {
         let answer = Answer::to(world.router.say("hello").header("x-codex-profile", *name)).await;
@@ -218,6 +218,44 @@ async fn while_the_issuer_is_down_a_living_token_serves_on() {
     );
     assert!(world.fake.refreshes().is_empty(), "nothing was rotated");
     assert_eq!(world.home.listed("work")["state"], "ok");
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_gone_is_a_passing_error_within_seconds() {
+    let fake = fake();
+    let soon = fake.auth_json_expiring_in(&worker(), Duration::from_secs(90));
+    let ended = fake.auth_json_expired(&fake.account("user-old", "acct-old"));
+    let home = Home::with(&[("soon", soon), ("ended", ended.clone())]);
+    // Bound and dropped: nobody listens there.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let token_url = format!("http://{gone}/oauth/token");
+    let router = Router::start_with(
+        &home,
+        &fake,
+        &[("CODEX_REFRESH_TOKEN_URL_OVERRIDE", &token_url)],
+    );
+    let begun = std::time::Instant::now();
+    assert_eq!(Answer::to(router.say("hello")).await.status, 200);
+    let answer = Answer::to(router.say("hello").header("x-codex-profile", "ended")).await;
+    assert_eq!(answer.error(503), "refresh_unavailable");
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(home.listed("ended")["state"], "expired");
+    // Nothing was spent: a router that finds the issuer again refreshes.
+    let router = Router::start(&home, &fake);
+    assert_eq!(
+        Answer::to(router.say("hello").header("x-codex-profile", "ended"))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(fake.times_posted(refresh_token(&ended)), 1);
 }
 
 #[tokio::test]
@@ -355,7 +393,7 @@ async fn a_refresh_of_another_profile_leaves_the_live_file_alone() {
     let work = fake.auth_json(&worker());
     let other = fake.auth_json_expired(&fake.account("user-other", "acct-other"));
     let world = World::with(fake, &[("work", work), ("other", other.clone())]);
-    let live = std::fs::read(world.home.live()).unwrap();
+    let live = fs::read(world.home.live()).unwrap();
     let answer = Answer::to(world.router.say("hello").header("x-codex-profile", "other")).await;
     assert_eq!(answer.status, 200);
     assert_holds(
@@ -363,7 +401,7 @@ async fn a_refresh_of_another_profile_leaves_the_live_file_alone() {
         &only_refresh(&world.fake),
         &other,
     );
-    assert_eq!(std::fs::read(world.home.live()).unwrap(), live);
+    assert_eq!(fs::read(world.home.live()).unwrap(), live);
 }
 
 #[tokio::test]
@@ -394,4 +432,98 @@ async fn a_switch_during_a_refresh_loses_neither_login() {
         other,
         "never the login of another identity"
     );
+}
+
+#[tokio::test]
+async fn two_routers_that_meet_a_401_refresh_once() {
+    let world = World::two_accounts();
+    let second = Router::start(&world.home, &world.fake);
+    world
+        .fake
+        .expire_access_token(access_token(&read_json(&world.home.profile("work"))));
+    let routers = [&world.router, &second];
+    let requests = (0..20).map(|n| Answer::to(routers[n % 2].say("hello")));
+    for answer in join_all(requests).await {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    only_refresh(&world.fake);
+}
+
+#[tokio::test]
+async fn a_logout_of_codex_is_not_undone_by_a_refresh() {
+    let (world, login) = expired();
+    fs::remove_file(world.home.live()).unwrap();
+    assert_eq!(Answer::to(world.router.say("hello")).await.status, 200);
+    assert_holds(
+        &world.home.profile("work"),
+        &only_refresh(&world.fake),
+        &login,
+    );
+    assert!(!world.home.live().exists());
+}
+
+#[tokio::test]
+async fn the_login_codex_has_taken_instead_is_never_written_over() {
+    let (world, login) = expired();
+    let stranger = world
+        .fake
+        .auth_json(&world.fake.account("user-new", "acct-new"));
+    write(&world.home.live(), stranger.to_string());
+    let answer = Answer::to(world.router.say("hello")).await;
+    assert_eq!(
+        (answer.status, answer.served_by()),
+        (200, ("work", "current"))
+    );
+    assert_holds(
+        &world.home.profile("work"),
+        &only_refresh(&world.fake),
+        &login,
+    );
+    assert_eq!(read_json(&world.home.live()), stranger);
+}
+
+/// Holds a lock of Codex's, as Codex does while it writes.
+fn hold(path: &Path) -> fs::File {
+    let file = fs::File::create(path).unwrap();
+    file.lock().unwrap();
+    file
+}
+
+#[tokio::test]
+async fn codexs_own_locks_are_honoured() {
+    for name in ["auth.lock", "auth.json.lock"] {
+        let world = World::two_accounts();
+        let before = read_json(&world.home.live());
+        let held = hold(&world.home.path(name));
+        let home = std::sync::Arc::new(world.home);
+        let same = std::sync::Arc::clone(&home);
+        let switch = tokio::task::spawn_blocking(move || same.run(&["use", "other"]));
+        tokio::time::sleep(WHILE).await;
+        assert!(!switch.is_finished(), "{name}");
+        assert_eq!(read_json(&home.live()), before, "{name}");
+        drop(held);
+        assert_eq!(switch.await.unwrap().code, Some(0), "{name}");
+        assert_eq!(
+            read_json(&home.live()),
+            read_json(&home.profile("other")),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_waits_for_a_codex_that_is_writing_and_publishes_after_it() {
+    for name in ["auth.lock", "auth.json.lock"] {
+        let (world, login) = expired();
+        let held = hold(&world.home.path(name));
+        let call = tokio::spawn(Answer::to(world.router.say("hello")));
+        tokio::time::sleep(WHILE).await;
+        assert_eq!(read_json(&world.home.live()), login, "{name}");
+        drop(held);
+        let answer = call.await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let refresh = only_refresh(&world.fake);
+        assert_holds(&world.home.profile("work"), &refresh, &login);
+        assert_holds(&world.home.live(), &refresh, &login);
+    }
 }

@@ -218,3 +218,32 @@ async fn nobody_logged_in_names_the_file_and_the_commands_that_help() {
     write(&home.live(), fake.auth_json(&worker()).to_string());
     assert_eq!(Answer::to(router.say("hello")).await.status, 200);
 }
+
+#[tokio::test]
+async fn however_fast_it_is_switched_each_answer_names_the_login_that_made_it() {
+    let world = World::two_accounts();
+    let home = std::sync::Arc::new(world.home);
+    let same = std::sync::Arc::clone(&home);
+    let switcher = tokio::task::spawn_blocking(move || {
+        for name in ["other", "work", "other", "work", "other"] {
+            assert_eq!(same.run(&["use", name]).code, Some(0));
+        }
+    });
+    let mut answers = Vec::new();
+    while !switcher.is_finished() || answers.len() < 20 {
+        answers.push(Answer::to(world.router.say("hello")).await);
+    }
+    switcher.await.unwrap();
+    let calls = world.fake.model_calls();
+    assert_eq!(calls.len(), answers.len());
+    for (answer, call) in answers.iter().zip(&calls) {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let account = call.account.as_deref().unwrap();
+        assert_eq!(account, format!("acct-{}", answer.served_by().0));
+    }
+    assert_eq!(
+        std::fs::read_dir(home.path("profiles")).unwrap().count(),
+        2,
+        "no copies"
+    );
+}

@@ -19,11 +19,11 @@ impl Normalised {
         if status == StatusCode::UNAUTHORIZED {
             return Self::from(refused_login());
         }
-        match serde_json::from_slice::<Shape>(&body) {
-            Ok(Shape {
+        match Shape::parse(&body) {
+            Some(Shape {
                 error: Some(error), ..
             }) if error.get().starts_with('{') => Self { status, body },
-            Ok(
+            Some(
                 Shape {
                     error: Some(text), ..
                 }
@@ -62,6 +62,14 @@ fn refused_login() -> ApiError {
         "profile_needs_login",
         message,
     )
+}
+
+impl<'a> Shape<'a> {
+    /// An object: a list would be taken for its fields in their order.
+    fn parse(body: &'a [u8]) -> Option<Self> {
+        let is_object = body.trim_ascii_start().starts_with(b"{");
+        (is_object).then(|| serde_json::from_slice(body).ok())?
+    }
 }
 
 fn text_of(raw: &RawValue) -> String {
@@ -147,11 +155,13 @@ mod tests {
 
     #[test]
     fn any_other_page_gives_its_status_alone() {
-        let (status, body) = normalised(502, "<html>secret words</html>");
-        assert_eq!(status, 502);
-        assert_eq!(
-            body["error"]["message"],
-            json!("the upstream answered with status 502")
-        );
+        for page in ["<html>secret words</html>", r#"["a", "list"]"#, ""] {
+            let (status, body) = normalised(502, page);
+            assert_eq!(status, 502);
+            assert_eq!(
+                body["error"]["message"],
+                json!("the upstream answered with status 502")
+            );
+        }
     }
 }

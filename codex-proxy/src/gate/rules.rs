@@ -44,10 +44,16 @@ pub(super) fn refusal<B>(request: &Request<B>, hosts: &[String]) -> Option<ApiEr
 /// The authority a request is addressed to (RFC 9110, section 7.2). Two `Host` fields are an
 /// attempt at smuggling.
 fn effective_host<B>(request: &Request<B>) -> Option<Authority> {
-    if let Some(authority) = request.uri().authority() {
-        return Some(authority.clone());
-    }
-    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let named = match request.uri().authority() {
+        Some(authority) => authority.clone(),
+        None => host_field(request.headers())?,
+    };
+    // A name and password before it belong to no HTTP address (RFC 9110, section 4.2.4).
+    Some(named).filter(|authority| !authority.as_str().contains('@'))
+}
+
+fn host_field(headers: &HeaderMap) -> Option<Authority> {
+    let mut hosts = headers.get_all(header::HOST).iter();
     let (host, None) = (hosts.next()?, hosts.next()) else {
         return None;
     };

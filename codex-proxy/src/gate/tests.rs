@@ -54,6 +54,11 @@ fn a_request_without_one_clear_host_is_refused() {
     assert_eq!(refused(&[]).as_deref(), Some("invalid_host"));
     let twice = [("host", "localhost"), ("host", "evil.example")];
     assert_eq!(refused(&twice).as_deref(), Some("invalid_host"));
+    let with_a_name_before_it = [("host", "user@localhost")];
+    assert_eq!(
+        refused(&with_a_name_before_it).as_deref(),
+        Some("invalid_host")
+    );
 }
 
 #[test]

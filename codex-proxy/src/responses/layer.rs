@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use codex_auth::{Backend, RouteHint};
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderName, Method, Request, Response, header::USER_AGENT};
+use http::{Method, Request, Response};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use tower::{Layer, Service};
@@ -24,12 +24,11 @@ use crate::{
         TranslatedBody, answer_headers, read_body, read_whole, request_headers, require_plain,
         require_plain_answer,
     },
+    upstream::is_codex_client,
 };
 
 /// 64 MiB: room for histories with images.
 const BODY_LIMIT_BYTES: usize = 64 << 20;
-
-const ORIGINATOR: HeaderName = HeaderName::from_static("originator");
 
 /// Lets every client of the Responses API use a ChatGPT login.
 #[derive(Debug, Clone)]
@@ -111,27 +110,7 @@ fn untouched<R>(answer: Response<R>) -> Response<TranslatedBody<R, Relay>> {
 fn passes_untouched<B>(request: &Request<B>) -> bool {
     let hint = request.extensions().get::<RouteHint>();
     let native = hint.is_some_and(|hint| hint.backend == Some(Backend::OpenAi));
-    native || is_codex(request.headers()) || request.method() != Method::POST
-}
-
-/// Whether a request was made by Codex itself, so that the backend accepts it as it is.
-///
-/// By `originator`, else by `user-agent`, either of which begins with `codex`; this program, which
-/// calls itself `codex_router`, is not Codex. *Source:* wire reference 5.3.
-#[must_use]
-pub fn is_codex(headers: &HeaderMap) -> bool {
-    let names_codex = |name| {
-        let value = headers
-            .get(name)
-            .map(http::HeaderValue::as_bytes)
-            .unwrap_or_default();
-        begins_with(value, b"codex") && !begins_with(value, b"codex_router")
-    };
-    names_codex(ORIGINATOR) || names_codex(USER_AGENT)
-}
-
-fn begins_with(value: &[u8], beginning: &[u8]) -> bool {
-    (value.get(..beginning.len())).is_some_and(|start| start.eq_ignore_ascii_case(beginning))
+    native || is_codex_client(request.headers()) || request.method() != Method::POST
 }
 
 async fn serve<S, B, R>(

@@ -51,5 +51,5 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use layer::{Responses, ResponsesLayer, is_codex};
+pub use layer::{Responses, ResponsesLayer};
 pub use relay::Relay;

@@ -1,12 +1,12 @@
 use bytes::{Bytes, BytesMut};
 use codex_auth::{Backend, RouteHint};
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body_util::{BodyExt, Either, Full};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt, service_fn};
 
-use super::{Relay, ResponsesLayer, adapt::adapt, is_codex};
+use super::{Relay, ResponsesLayer, adapt::adapt};
 use crate::{
     ApiError, BoxError,
     translated::{Flow, Translate},
@@ -96,24 +96,6 @@ fn what_needs_kept_answers_is_refused_by_name() {
     }
     let error = adapt(br#"{"model":"m","input":[7]}"#).unwrap_err();
     assert_eq!(error.param.as_deref(), Some("input[0]"));
-}
-
-#[test]
-fn codex_is_known_by_its_headers() {
-    let table = [
-        ("originator", "codex_exec", true),
-        ("originator", "codex-tui", true),
-        ("user-agent", "codex_cli_rs/0.169.0 (Debian)", true),
-        ("user-agent", "Codex Desktop/1.0", true),
-        ("originator", "codex_router", false),
-        ("user-agent", "codex_router/0.1", false),
-        ("user-agent", "OpenAI/Python 2.0", false),
-        ("x-other", "codex", false),
-    ];
-    for (name, value, expected) in table {
-        let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
-        assert_eq!(is_codex(&headers), expected, "{name}: {value}");
-    }
 }
 
 async fn call(

@@ -17,7 +17,7 @@ pub(super) fn decode(request: Request<Body>, limit_bytes: usize) -> Request<Body
     }
     let untouched = passes_untouched(&request);
     let (mut parts, body) = request.into_parts();
-    let body = Body::new(Limited::new(body, limit_bytes));
+    let body = Body::new(Limited::new(body.map_err(broken_off), limit_bytes));
     let encoding = parts
         .headers
         .get(header::CONTENT_ENCODING)
@@ -42,6 +42,12 @@ fn passes_untouched<B>(request: &Request<B>) -> bool {
         .get::<RouteHint>()
         .and_then(|hint| hint.backend);
     backend == Some(Backend::ChatGpt) && is_codex_client(request.headers())
+}
+
+/// A body that ends early, or whose chunks are none, is the client's fault too.
+fn broken_off(_: axum::Error) -> ApiError {
+    let message = "the request body is not complete, or not framed as its headers say";
+    ApiError::invalid_request("invalid_body", message)
 }
 
 type Packed = std::pin::Pin<Box<dyn tokio::io::AsyncBufRead + Send>>;

@@ -57,16 +57,24 @@ const NOT_FOR_CLIENT: [HeaderName; 4] = [
     HeaderName::from_static("x-models-etag"),
 ];
 
-/// Whether a request comes from Codex itself, whose headers and bodies pass untouched.
-/// *Source:* wire reference 5.3.
+/// Whether a request comes from Codex itself, whose headers and bodies pass untouched, since the
+/// backend accepts them as they are.
+///
+/// By `originator`, else by `user-agent`, either of which begins with `codex` in any case (its
+/// desktop program begins with `Codex`); this program, which calls itself `codex_router`, is not
+/// Codex. *Source:* wire reference 5.3.
 #[must_use]
 pub fn is_codex_client(headers: &HeaderMap) -> bool {
-    let starts_with_codex = |name: &HeaderName| {
-        headers.get(name).is_some_and(|value| {
-            value.as_bytes().starts_with(b"codex") && !value.as_bytes().starts_with(b"codex_router")
-        })
+    let names_codex = |name: &HeaderName| {
+        let value = headers.get(name).map(HeaderValue::as_bytes);
+        let value = value.unwrap_or_default();
+        begins_with(value, b"codex") && !begins_with(value, OUR_ORIGINATOR.as_bytes())
     };
-    starts_with_codex(&ORIGINATOR) || starts_with_codex(&header::USER_AGENT)
+    names_codex(&ORIGINATOR) || names_codex(&header::USER_AGENT)
+}
+
+fn begins_with(value: &[u8], beginning: &[u8]) -> bool {
+    (value.get(..beginning.len())).is_some_and(|start| start.eq_ignore_ascii_case(beginning))
 }
 
 /// Makes a client's headers those of a request to a server of this kind.
@@ -78,10 +86,17 @@ pub(super) fn prepare_request(headers: &mut HeaderMap, backend: Backend) {
     }
 }
 
-/// Makes a server's headers those of an answer to a client.
+/// Makes a server's headers those of an answer to a client. What allows pages of other origins to
+/// read an answer (CORS) was said for the server's own pages, never for the router's.
 pub(super) fn prepare_answer(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
     remove_all(headers, &NOT_FOR_CLIENT);
+    let cross_origin: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with("access-control-"))
+        .cloned()
+        .collect();
+    remove_all(headers, &cross_origin);
 }
 
 /// Says who calls, and nothing of the client that is not needed.
@@ -161,6 +176,26 @@ mod tests {
     }
 
     #[test]
+    fn codex_is_known_by_either_name_in_any_case_and_we_are_not_codex() {
+        for (name, value, expected) in [
+            ("originator", "codex_exec", true),
+            ("originator", "Codex Desktop", true),
+            ("user-agent", "codex-tui/0.169.0", true),
+            ("x-other", "codex", false),
+            ("user-agent", "OpenAI/Python 2.8.0", false),
+            ("user-agent", "codex_router/0.1.0", false),
+            ("originator", "code", false),
+        ] {
+            assert_eq!(
+                is_codex_client(&headers(&[(name, value)])),
+                expected,
+                "{value}"
+            );
+        }
+        assert!(!is_codex_client(&HeaderMap::new()));
+    }
+
+    #[test]
     fn for_any_other_client_we_call_as_ourselves() {
         let mut map = headers(&[
             ("user-agent", "OpenAI/Python 3"),
@@ -185,10 +220,12 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_cookies_do_not_reach_the_client() {
+    fn the_servers_cookies_and_cors_headers_do_not_reach_the_client() {
         let mut map = headers(&[
             ("set-cookie", "a"),
             ("connection", "close"),
+            ("access-control-allow-origin", "*"),
+            ("access-control-expose-headers", "x-request-id"),
             ("x-request-id", "r"),
         ]);
         prepare_answer(&mut map);
