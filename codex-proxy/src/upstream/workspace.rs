@@ -32,7 +32,7 @@ const NO_CONSTRAINT: &str = "NO_CONSTRAINT";
 #[derive(Debug, Clone)]
 pub(super) struct WorkspaceOrigin(pub(super) Url);
 
-/// Obeys the routing of workspaces; see the [module](self).
+/// Obeys the routing of workspaces, which is asked for once per login.
 #[derive(Debug, Clone)]
 pub struct WorkspaceLayer {
     discovery: Arc<Discovery>,
