@@ -109,6 +109,25 @@ async fn a_router_told_to_stop_ends_its_streams_first() {
 }
 
 #[tokio::test]
+async fn a_router_told_twice_to_stop_waits_for_nobody() {
+    let mut world = slow();
+    let endless = world
+        .router
+        .say_streaming("count to 5000")
+        .send()
+        .await
+        .unwrap();
+    world.router.terminate();
+    until("the end of listening", || {
+        TcpStream::connect(world.router.address()).is_err()
+    })
+    .await;
+    world.router.terminate();
+    assert_eq!(world.router.ended(Duration::from_secs(5)).code(), Some(0));
+    drop(endless);
+}
+
+#[tokio::test]
 async fn a_router_told_to_stop_takes_no_new_requests_and_idle_clients_do_not_hold_it() {
     let mut world = slow();
     assert_eq!(Answer::to(world.router.say("hello")).await.status, 200);

@@ -12,11 +12,13 @@ use crate::{ApiError, BoxError, error::find, upstream::is_codex_client};
 /// Bounds the body of a request and takes its content encoding off, except where Codex speaks to
 /// the ChatGPT backend: that body passes as it is.
 pub(super) fn decode(request: Request<Body>, limit_bytes: usize) -> Request<Body> {
-    if request.body().is_end_stream() {
-        return request;
-    }
     let untouched = passes_untouched(&request);
     let (mut parts, body) = request.into_parts();
+    if body.is_end_stream() {
+        // Nothing is nothing in any encoding.
+        parts.headers.remove(header::CONTENT_ENCODING);
+        return Request::from_parts(parts, body);
+    }
     let body = Body::new(Limited::new(body.map_err(broken_off), limit_bytes));
     let encoding = parts
         .headers
@@ -132,6 +134,12 @@ mod tests {
                 "{encoding}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn an_empty_body_has_no_encoding() {
+        let decoded = decode(request("zstd", Vec::new()), LIMIT);
+        assert!(!decoded.headers().contains_key(header::CONTENT_ENCODING));
     }
 
     #[tokio::test]

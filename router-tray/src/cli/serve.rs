@@ -53,7 +53,10 @@ pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Resul
         out.flush()?;
     }
     welcome(&store, bound.local_addr()).await?;
-    bound.serve(stop_signal()).await;
+    tokio::select! {
+        () = bound.serve(stop_signal()) => {}
+        () = second_stop_signal() => eprintln!("codex-router: streams under way were cut"),
+    }
     // Its client may have left, but the answer of the issuer is the only copy of the new tokens.
     store.finish_refreshes().await;
     Ok(())
@@ -136,6 +139,12 @@ async fn welcome(store: &ProfileStore, address: SocketAddr) -> Result<(), Failur
         address.port()
     );
     Ok(())
+}
+
+/// Whoever asks twice does not want to wait for streams.
+async fn second_stop_signal() {
+    stop_signal().await;
+    stop_signal().await;
 }
 
 /// Ctrl-C, or the signal that service managers send.
