@@ -5,25 +5,30 @@
 //!
 //! *Source:* wire reference 1; `login/src/auth/storage.rs` of Codex; capture `auth-json-states`.
 
+mod fields;
+mod login;
+mod mode;
+
 use std::fmt;
 
-use indexmap::IndexMap;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::value::{RawValue, to_raw_value};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     claims::{IdTokenClaims, Identity},
-    credentials::{Backend, Credentials},
+    credentials::Credentials,
     provider::ProfileRef,
     secret::{AccessToken, ApiKey, IdToken, RefreshToken},
 };
 
+use fields::{Fields, carry, field, json, raw, same};
+use login::{Login, Tokens};
+
+pub use login::OauthProvenance;
+pub use mode::AuthMode;
+
 /// The largest file that is read, in bytes. A login is a few kilobytes.
 pub const MAX_BYTES: u64 = 1 << 20;
-
-/// An object's fields in their order, each value as the bytes it was read from.
-type Fields = IndexMap<String, Box<RawValue>>;
 
 /// What Codex itself writes at the top, and so may leave out on purpose (wire reference 1.2).
 const KNOWN_FIELDS: [&str; 7] = [
@@ -79,111 +84,6 @@ pub enum AuthJsonError {
     /// Valid, but nobody is logged in.
     #[error("there is no login in it")]
     NoLogin,
-}
-
-/// What kind of login a file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum AuthMode {
-    /// A key of the public API.
-    ApiKey,
-    /// A ChatGPT sign-in that refreshes itself.
-    ChatGpt,
-    /// ChatGPT tokens that another program supplies and refreshes.
-    ChatGptAuthTokens,
-    /// Headers that another program supplies.
-    Headers,
-    /// An agent's own identity.
-    AgentIdentity,
-    /// A personal access token (`at-…`).
-    PersonalAccessToken,
-    /// A key of Amazon Bedrock.
-    BedrockApiKey,
-    /// A kind that is newer than this program.
-    Other,
-}
-
-impl AuthMode {
-    /// The spelling in `auth_mode`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ApiKey => "apikey",
-            Self::ChatGpt => "chatgpt",
-            Self::ChatGptAuthTokens => "chatgptAuthTokens",
-            Self::Headers => "headers",
-            Self::AgentIdentity => "agentIdentity",
-            Self::PersonalAccessToken => "personalAccessToken",
-            Self::BedrockApiKey => "bedrockApiKey",
-            Self::Other => "other",
-        }
-    }
-
-    /// The servers that accept such a login.
-    #[must_use]
-    pub fn backend(self) -> Backend {
-        match self {
-            Self::ApiKey => Backend::OpenAi,
-            _ => Backend::ChatGpt,
-        }
-    }
-
-    fn parse(text: &str) -> Self {
-        [
-            Self::ApiKey,
-            Self::ChatGpt,
-            Self::ChatGptAuthTokens,
-            Self::Headers,
-            Self::AgentIdentity,
-            Self::PersonalAccessToken,
-            Self::BedrockApiKey,
-        ]
-        .into_iter()
-        .find(|mode| mode.as_str().eq_ignore_ascii_case(text))
-        .unwrap_or(Self::Other)
-    }
-}
-
-/// Where and under which client id a sign-in was made; refreshes go there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OauthProvenance {
-    /// The issuer's base address.
-    pub issuer: String,
-    /// The OAuth client id.
-    pub client_id: String,
-}
-
-/// The tokens of a ChatGPT sign-in.
-#[derive(Debug, Clone, Deserialize)]
-struct Tokens {
-    id_token: Option<IdToken>,
-    access_token: AccessToken,
-    #[serde(default = "no_refresh_token")]
-    refresh_token: RefreshToken,
-    account_id: Option<String>,
-    oauth_provenance: Option<OauthProvenance>,
-    login_owner_id: Option<String>,
-}
-
-fn no_refresh_token() -> RefreshToken {
-    RefreshToken::new("")
-}
-
-/// The one login that the file's mode points at: no other state can be held.
-#[derive(Debug, Clone)]
-enum Login {
-    Key(ApiKey),
-    Tokens {
-        mode: AuthMode,
-        tokens: Box<Tokens>,
-        claims: Box<IdTokenClaims>,
-        access: Box<IdTokenClaims>,
-    },
-    /// Recognised, but of no use to this program; the digest tells two of them apart.
-    Foreign {
-        mode: AuthMode,
-        digest: String,
-    },
 }
 
 /// What the issuer answered to a refresh; a missing token leaves the stored one as it is.
@@ -461,106 +361,6 @@ impl fmt::Debug for AuthDotJson {
     }
 }
 
-impl Login {
-    fn read(fields: &Fields, token_fields: Option<&Fields>) -> Result<Self, AuthJsonError> {
-        let mode = match field::<String>(fields, "auth_mode")? {
-            Some(text) => AuthMode::parse(&text),
-            None => guess_mode(fields)?,
-        };
-        match mode {
-            AuthMode::ApiKey => match field::<ApiKey>(fields, "OPENAI_API_KEY")? {
-                Some(key) if !key.is_empty() => Ok(Self::Key(key)),
-                _ => Err(AuthJsonError::NoLogin),
-            },
-            AuthMode::ChatGpt | AuthMode::ChatGptAuthTokens => {
-                let fields = token_fields.ok_or(AuthJsonError::NoLogin)?;
-                let tokens = Tokens::read(fields)?;
-                let (claims, access) = tokens.claims();
-                Ok(Self::Tokens {
-                    mode,
-                    tokens: Box::new(tokens),
-                    claims,
-                    access,
-                })
-            }
-            _ => Ok(Self::Foreign {
-                mode,
-                digest: foreign_digest(fields),
-            }),
-        }
-    }
-}
-
-/// The order in which Codex guesses (wire reference 1.3).
-fn guess_mode(fields: &Fields) -> Result<AuthMode, AuthJsonError> {
-    let holds = |name: &str| field::<&RawValue>(fields, name).map(|value| value.is_some());
-    Ok(if holds("personal_access_token")? {
-        AuthMode::PersonalAccessToken
-    } else if holds("bedrock_api_key")? {
-        AuthMode::BedrockApiKey
-    } else if holds("OPENAI_API_KEY")? {
-        AuthMode::ApiKey
-    } else if !holds("tokens")? && holds("agent_identity")? {
-        AuthMode::AgentIdentity
-    } else {
-        AuthMode::ChatGpt
-    })
-}
-
-fn foreign_digest(fields: &Fields) -> String {
-    let named = ["personal_access_token", "bedrock_api_key", "agent_identity"];
-    let content: String = named
-        .iter()
-        .filter_map(|name| fields.get(*name))
-        .map(|raw| raw.get())
-        .collect();
-    ApiKey::new(content).fingerprint()
-}
-
-impl Tokens {
-    fn read(fields: &Fields) -> Result<Self, AuthJsonError> {
-        if field::<String>(fields, "access_token")?.is_none_or(|token| token.is_empty()) {
-            return Err(AuthJsonError::NoLogin);
-        }
-        Ok(Self {
-            id_token: field(fields, "id_token")?,
-            access_token: field(fields, "access_token")?.ok_or(AuthJsonError::NoLogin)?,
-            refresh_token: field(fields, "refresh_token")?.unwrap_or_else(no_refresh_token),
-            account_id: field(fields, "account_id")?,
-            // A provenance of an unknown shape must not cost the login.
-            oauth_provenance: field(fields, "oauth_provenance").ok().flatten(),
-            login_owner_id: field(fields, "login_owner_id").ok().flatten(),
-        })
-    }
-
-    /// The claims of the id token with the gaps filled, and those of the access token alone.
-    fn claims(&self) -> (Box<IdTokenClaims>, Box<IdTokenClaims>) {
-        let access = IdTokenClaims::of_access_token(&self.access_token).unwrap_or_default();
-        let id = self.id_token.as_ref().map(IdTokenClaims::of_id_token);
-        let id = id.and_then(Result::ok).unwrap_or_default();
-        (Box::new(id.or(access.clone())), Box::new(access))
-    }
-
-    fn identity(&self, claims: &IdTokenClaims) -> Identity {
-        let account_id = self
-            .account_id
-            .clone()
-            .or_else(|| claims.account_id.clone());
-        match (&claims.user_id, &account_id) {
-            // Without any claim, two strangers would look alike; the sign-in tells them apart.
-            (None, None) => Identity::Key(
-                self.login_owner_id
-                    .clone()
-                    .unwrap_or_else(|| self.refresh_token.fingerprint()),
-            ),
-            (user_id, _) => Identity::ChatGpt {
-                user_id: user_id.clone(),
-                account_id,
-            },
-        }
-    }
-}
-
 /// Serializes the fields in their order, `tokens` from its own fields.
 struct FileView<'a>(&'a AuthDotJson);
 
@@ -576,62 +376,6 @@ impl Serialize for FileView<'_> {
         }
         map.end()
     }
-}
-
-/// Whether a field has the same bytes on both sides; null counts as missing.
-fn same(one: Option<&Fields>, other: Option<&Fields>, name: &str) -> bool {
-    one.and_then(|fields| value(fields, name)) == other.and_then(|fields| value(fields, name))
-}
-
-fn value<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
-    let raw = fields.get(name)?.get();
-    (raw != "null").then_some(raw)
-}
-
-/// Adds what `older` alone holds and `known` does not name.
-fn carry(newer: &mut Fields, older: &Fields, known: &[&str]) {
-    for (name, value) in older {
-        if !known.contains(&name.as_str()) && !newer.contains_key(name) {
-            newer.insert(name.clone(), value.clone());
-        }
-    }
-}
-
-/// A field's value; null counts as missing.
-fn field<'a, T: Deserialize<'a>>(
-    fields: &'a Fields,
-    name: &str,
-) -> Result<Option<T>, AuthJsonError> {
-    let Some(raw) = fields.get(name).filter(|raw| raw.get() != "null") else {
-        return Ok(None);
-    };
-    serde_json::from_str(raw.get())
-        .map(Some)
-        .map_err(|_| AuthJsonError::Malformed {
-            detail: format!("`{name}` is of the wrong type"),
-        })
-}
-
-fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AuthJsonError> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        if error.is_eof() || is_cut(bytes) {
-            return AuthJsonError::Truncated;
-        }
-        // Position only: serde's own text may quote the content.
-        let detail = format!("at line {}, column {}", error.line(), error.column());
-        AuthJsonError::Malformed { detail }
-    })
-}
-
-/// Whether an object was begun and not ended; serde calls a cut `null` malformed, for one.
-fn is_cut(bytes: &[u8]) -> bool {
-    let bytes = bytes.trim_ascii();
-    bytes.starts_with(b"{") && !bytes.ends_with(b"}")
-}
-
-fn raw<T: Serialize + ?Sized>(value: &T) -> Box<RawValue> {
-    // Texts always serialize.
-    to_raw_value(value).expect("a text serializes")
 }
 
 #[cfg(test)]
