@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod chat;
+pub mod conversation;
 pub mod error;
 pub mod gate;
 pub mod json;

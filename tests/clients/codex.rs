@@ -196,3 +196,15 @@ fn codex_works_with_an_api_key_profile() {
         assert!(codex.tap.count(b"GET /v1/models?") <= 2);
     }
 }
+
+/// Its encrypted reasoning belongs to the account that it leaves.
+#[test]
+fn codex_takes_a_conversation_with_reasoning_to_another_account() {
+    let stage = Stage::new(Backend::ChatGpt);
+    let codex = Codex::signed_in(&stage);
+    codex.asks(&["think first"], "You said: think first");
+    stage.choose("other");
+    stage.fake.forget_requests();
+    codex.asks(&["resume", "--last", "and now"], "You said: and now");
+    stage.served_by("acct-other");
+}

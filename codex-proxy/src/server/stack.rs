@@ -22,6 +22,7 @@ use crate::{
     BoxError,
     auth::CodexAuthLayer,
     chat::ChatCompletionsLayer,
+    conversation::ConversationLayer,
     error::ErrorLayer,
     gate::ClientGateLayer,
     models::Models,
@@ -114,6 +115,9 @@ where
             .map_response(boxed)
             .layer(ResponsesLayer::new().with_body_limit(self.limits.body_bytes))
             .map_request(unified)
+            // what a profile was left with is decided above; what it cannot read goes out here
+            .layer(ConversationLayer::new())
+            .map_request(unified)
             .service(self.credentialed());
         self.answering(BoxCloneSyncService::new(service))
     }
@@ -166,7 +170,10 @@ where
 }
 
 /// The client's own body, or the one that was made of it.
-fn unified(request: Request<Either<Body, Full<Bytes>>>) -> Request<Body> {
+fn unified<B>(request: Request<Either<B, Full<Bytes>>>) -> Request<Body>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
     request.map(Body::new)
 }
 
