@@ -102,6 +102,12 @@ impl Credentials {
         self.authorization == other.authorization
     }
 
+    /// Whether `other` acts for the same account or workspace, as far as both say which.
+    #[must_use]
+    pub fn same_account(&self, other: &Self) -> bool {
+        self.mode == other.mode && self.account_id.is_some() && self.account_id == other.account_id
+    }
+
     /// Replaces whatever identity `headers` carry by this one.
     pub fn apply(&self, headers: &mut HeaderMap) {
         headers.insert(AUTHORIZATION, self.authorization.clone());

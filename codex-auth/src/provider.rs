@@ -82,6 +82,8 @@ pub struct RouteHint {
     pub profile: Option<ProfileRef>,
     /// The servers that login is accepted by, where whoever chose it already knows.
     pub backend: Option<Backend>,
+    /// Whose login it is: the fingerprint of its [`Identity`](crate::Identity), where it is known.
+    pub identity: Option<Arc<str>>,
 }
 
 impl RouteHint {
@@ -90,7 +92,7 @@ impl RouteHint {
     pub fn profile(profile: ProfileRef) -> Self {
         Self {
             profile: Some(profile),
-            backend: None,
+            ..Self::default()
         }
     }
 
@@ -101,6 +103,20 @@ impl RouteHint {
             backend: Some(backend),
             ..self
         }
+    }
+
+    /// Adds whose login it is.
+    #[must_use]
+    pub fn with_identity(self, identity: Option<Arc<str>>) -> Self {
+        Self { identity, ..self }
+    }
+
+    /// What tells accounts apart: the identity, else the label. A label can be given to another
+    /// login, and a login to another label.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        let label = || self.profile.as_ref().map(ProfileRef::as_str);
+        self.identity.as_deref().or_else(label)
     }
 }
 

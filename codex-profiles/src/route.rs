@@ -21,6 +21,8 @@ pub struct Route {
     pub profile: ProfileRef,
     /// The servers it is accepted by.
     pub backend: Backend,
+    /// Whose it is: the fingerprint of its identity.
+    pub identity: Arc<str>,
     /// Why it is this one.
     pub source: RouteSource,
 }
@@ -50,6 +52,7 @@ impl Resolved {
         let route = Route {
             profile: place.reference(),
             backend: login.mode().backend(),
+            identity: login.identity().fingerprint().into(),
             source,
         };
         Self {

@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use codex_auth::{Backend, RouteHint};
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Limited};
 use serde_json::{Value, json};
@@ -52,8 +52,13 @@ impl<S> Models<S> {
     }
 }
 
-/// Profile and query: a list depends on the version that asks.
-type Key = (String, String);
+/// What a list depends on: the account, its servers, and the version that asks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    account: String,
+    backend: Option<Backend>,
+    query: String,
+}
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -133,7 +138,9 @@ impl<S> Question<S> {
         R: Body<Data = Bytes, Error: Into<BoxError>> + From<Bytes>,
     {
         let mut parts = self.parts.clone();
-        parts.uri = format!("/v1/models{}", key.1).parse()?;
+        parts.uri = format!("/v1/models{}", key.query).parse()?;
+        // A HEAD is answered from a list too.
+        parts.method = Method::GET;
         // The cached list must be a whole one.
         parts.headers.remove(header::IF_NONE_MATCH);
         parts.headers.remove(header::IF_MODIFIED_SINCE);
@@ -154,11 +161,12 @@ impl<S> Question<S> {
         }
         let body = Limited::new(response.into_body(), LONGEST_LIST_BYTES)
             .collect()
-            .await?;
-        Ok(match ModelList::parse(&body.to_bytes()) {
-            Some(list) => Fetched::List(list),
-            None => Fetched::Failed(unreadable_list().into_response()),
-        })
+            .await;
+        let list = body
+            .ok()
+            .and_then(|body| ModelList::parse(&body.to_bytes()));
+        let unreadable = || Fetched::Failed(unreadable_list().into_response());
+        Ok(list.map_or_else(unreadable, Fetched::List))
     }
 
     fn render<R: From<Bytes>>(&self, list: &ModelList) -> Result<Response<R>, BoxError> {
@@ -182,15 +190,21 @@ impl<S> Question<S> {
 
     fn key(&self) -> Key {
         let hint = self.parts.extensions.get::<RouteHint>();
-        let profile = hint
-            .and_then(|hint| hint.profile.as_ref())
-            .map(ToString::to_string);
-        let query = match (self.parts.uri.query(), hint.and_then(|hint| hint.backend)) {
+        let backend = hint.and_then(|hint| hint.backend);
+        let query = match (self.parts.uri.query(), backend) {
             (Some(query), _) => format!("?{query}"),
             (None, Some(Backend::OpenAi)) => String::new(),
             (None, _) => format!("?client_version={CATALOGUE_VERSION}"),
         };
-        (profile.unwrap_or_default(), query)
+        let account = hint
+            .and_then(RouteHint::account)
+            .unwrap_or_default()
+            .to_owned();
+        Key {
+            account,
+            backend,
+            query,
+        }
     }
 
     fn keep(&self, key: Key, entry: Entry) {

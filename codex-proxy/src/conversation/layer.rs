@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use codex_auth::{Backend, ProfileRef, RouteHint};
+use codex_auth::{Backend, RouteHint};
 use futures_util::future::BoxFuture;
 use http::{HeaderName, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
@@ -15,7 +15,7 @@ use tower::{Layer, Service, ServiceExt as _};
 
 use super::{
     threads::{Thread, Threads, thread_of},
-    travel::{Foreign, Leave, Portable, is_foreign_state, portable},
+    travel::{Foreign, Leave, Portable, digest, is_foreign_state, portable},
 };
 use crate::{ApiError, BoxError, auth::ReplayBody};
 
@@ -107,32 +107,24 @@ impl<S> Turn<S> {
     {
         let (parts, body) = request.into_parts();
         let body = ReplayBody::buffer(body, BODY_LIMIT_BYTES).await?;
-        let Some(served_by) = account_of(&parts) else {
-            return self
-                .inner
-                .call(Request::from_parts(parts, Either::Left(body)))
-                .await;
+        let Some(account) = account_of(&parts) else {
+            let untouched = Request::from_parts(parts, Either::Left(body));
+            return self.inner.call(untouched).await;
         };
         let name = thread_of(&parts.headers);
         let thread = name.as_deref().and_then(|name| self.threads.recall(name));
-        let (response, foreign) = match thread {
-            Some(thread) if thread.served_by != served_by => {
-                self.without(Leave::Everything, parts, body).await?
-            }
-            Some(Thread { foreign, .. }) if !foreign.is_empty() => {
-                self.without(Leave::Only(&foreign), parts, body).await?
-            }
-            _ => self.as_it_is(parts, body).await?,
-        };
+        let leave = Leave::for_account(&account, thread.as_ref());
+        let (response, foreign) = self.try_twice(leave, parts, body).await?;
         if let Some(name) = name.filter(|_| response.status().is_success()) {
-            self.threads.note(name, Thread { served_by, foreign });
+            self.threads.note(name, Thread { account, foreign });
         }
         Ok(response)
     }
 
-    /// Nothing is known to stand in the way; if something does, the upstream says so.
-    async fn as_it_is<B, R>(
+    /// Sends what the account should be able to read; if it says that it cannot, sends less.
+    async fn try_twice<B, R>(
         &mut self,
+        leave: Leave,
         parts: Parts,
         body: ReplayBody<B>,
     ) -> Result<Answered<R>, BoxError>
@@ -141,29 +133,25 @@ impl<S> Turn<S> {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
         R: Body<Data = Bytes, Error: Into<BoxError>> + From<Bytes>,
     {
-        let second_try = body.replay().map(|body| (parts.clone(), body));
-        let first = Request::from_parts(parts, Either::Left(body));
-        let response = self.inner.call(first).await?;
-        let Some((parts, body)) = second_try.filter(|_| may_be_refusal(&response)) else {
-            return Ok((response, Arc::default()));
+        let second_try = match leave {
+            Leave::Everything => None,
+            _ => body.replay().map(|body| (parts.clone(), body)),
         };
-        let (head, answer) = response.into_parts();
-        let answer = Limited::new(answer, LONGEST_REFUSAL_BYTES)
-            .collect()
-            .await?
-            .to_bytes();
-        if !is_foreign_state(&answer) {
-            return Ok((Response::from_parts(head, R::from(answer)), Arc::default()));
+        let (response, left) = self.send(leave, parts, body).await?;
+        let Some((parts, body)) = second_try.filter(|_| may_be_refusal(&response)) else {
+            return Ok((response, left));
+        };
+        if let Some(other) = read_refusal(response).await {
+            return Ok((other, left));
         }
-        tracing::debug!("the upstream cannot read another account's reasoning; once more without");
+        tracing::debug!("the upstream cannot read another account's reasoning");
         self.inner.ready().await?;
-        self.without(Leave::Everything, parts, body).await
+        self.send(Leave::Everything, parts, body).await
     }
 
-    /// Sends the request without what another account encrypted.
-    async fn without<B, R>(
+    async fn send<B, R>(
         &mut self,
-        leave: Leave<'_>,
+        leave: Leave,
         mut parts: Parts,
         body: ReplayBody<B>,
     ) -> Result<Answered<R>, BoxError>
@@ -171,24 +159,59 @@ impl<S> Turn<S> {
         S: Service<Request<Outgoing<B>>, Response = Response<R>, Error = BoxError>,
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     {
+        if matches!(leave, Leave::Nothing) {
+            let untouched = Request::from_parts(parts, Either::Left(body));
+            return Ok((self.inner.call(untouched).await?, Arc::default()));
+        }
         let body = body.collect().await?.to_bytes();
-        let Portable { body, left } = portable(&unpacked(&parts, body)?, leave)?;
+        let Portable { body, mut left } = portable(&unpacked(&parts, body)?, &leave)?;
         parts.headers.remove(header::CONTENT_ENCODING);
         parts.headers.remove(header::CONTENT_LENGTH);
-        if matches!(leave, Leave::Everything) {
-            parts.headers.remove(TURN_STATE);
-        }
-        let rest = Either::Right(Full::from(body));
-        let response = self.inner.call(Request::from_parts(parts, rest)).await?;
-        Ok((response, Arc::new(left)))
+        left.extend(leave_turn_state(&mut parts, &leave));
+        let rest = Request::from_parts(parts, Either::Right(Full::from(body)));
+        let response = self.inner.call(rest).await?;
+        // What was foreign once stays foreign, even where this turn did not send it.
+        let known = leave.known();
+        Ok((
+            response,
+            Arc::new(known.iter().copied().chain(left).collect()),
+        ))
     }
 }
 
 /// The account that will serve a call of the Responses API, where accounts have state.
-fn account_of(parts: &Parts) -> Option<ProfileRef> {
+fn account_of(parts: &Parts) -> Option<String> {
     let hint = parts.extensions.get::<RouteHint>()?;
     let has_state = parts.method == Method::POST && hint.backend == Some(Backend::ChatGpt);
-    hint.profile.clone().filter(|_| has_state)
+    hint.account().filter(|_| has_state).map(str::to_owned)
+}
+
+/// Codex echoes the state of a turn's first answer to the turn's end, whoever answered.
+fn leave_turn_state(parts: &mut Parts, leave: &Leave) -> Option<u64> {
+    let state = digest(parts.headers.get(TURN_STATE)?.as_bytes());
+    let foreign = leave.applies_to(state);
+    foreign.then(|| parts.headers.remove(TURN_STATE))?;
+    Some(state)
+}
+
+/// Reads an error answer: nothing if it says that the account cannot read what was sent, else the
+/// answer as it was.
+async fn read_refusal<R>(response: Response<R>) -> Option<Response<R>>
+where
+    R: Body<Data = Bytes, Error: Into<BoxError>> + From<Bytes>,
+{
+    let (mut head, answer) = response.into_parts();
+    match Limited::new(answer, LONGEST_REFUSAL_BYTES).collect().await {
+        Ok(answer) => {
+            let answer = answer.to_bytes();
+            (!is_foreign_state(&answer)).then(|| Response::from_parts(head, R::from(answer)))
+        }
+        // Its status and headers still say what it was.
+        Err(_unreadable) => {
+            head.headers.remove(header::CONTENT_LENGTH);
+            Some(Response::from_parts(head, R::from(Bytes::new())))
+        }
+    }
 }
 
 fn may_be_refusal<R: Body>(response: &Response<R>) -> bool {

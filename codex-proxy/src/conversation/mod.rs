@@ -2,7 +2,7 @@
 //!
 //! Encrypted reasoning, the turn's state and `previous_response_id` belong to the account that made
 //! them; under another one the upstream refuses them (wire reference 5.7). [`ConversationLayer`]
-//! remembers which profile served a thread last. When the thread arrives at another profile, or
+//! remembers which account served a thread last. When the thread arrives at another account, or
 //! when the upstream says that it cannot read the reasoning, what cannot travel is taken out, and
 //! the turn goes on: one such retry, before the first byte of an answer. A compacted conversation
 //! cannot move, and is told so.
@@ -12,16 +12,16 @@
 //! ```
 //! use bytes::Bytes;
 //! use codex_auth::{Backend, ProfileRef, RouteHint};
-//! use codex_proxy::{BoxError, conversation::ConversationLayer};
+//! use codex_proxy::{BoxError, auth::ReplayBody, conversation::ConversationLayer};
 //! use http::{Request, Response};
-//! use http_body_util::{BodyExt as _, Full};
+//! use http_body_util::{BodyExt as _, Either, Full};
 //! use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), BoxError> {
 //! let service = ServiceBuilder::new().layer(ConversationLayer::new()).service(service_fn(
-//!     |request: Request<_>| async move {
-//!         let body = BodyExt::collect(request.into_body()).await?.to_bytes();
+//!     |request: Request<Either<ReplayBody<Full<Bytes>>, Full<Bytes>>>| async move {
+//!         let body = request.into_body().collect().await?.to_bytes();
 //!         Ok::<_, BoxError>(Response::new(Full::<Bytes>::from(body)))
 //!     },
 //! ));

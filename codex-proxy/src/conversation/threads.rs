@@ -3,7 +3,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use codex_auth::ProfileRef;
 use http::HeaderMap;
 
 use super::travel::Foreign;
@@ -17,10 +16,10 @@ const LONGEST_NAME_BYTES: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Threads(Mutex<Known>);
 
-/// Who served a thread last, and what in it others encrypted.
+/// Which account served a thread last, and what in it others encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Thread {
-    pub(super) served_by: ProfileRef,
+    pub(super) account: String,
     pub(super) foreign: Arc<Foreign>,
 }
 
@@ -63,9 +62,9 @@ mod tests {
     #[test]
     fn the_oldest_threads_are_forgotten() {
         let threads = Threads::default();
-        let served_by = ProfileRef::new("work");
+        let account = "work".to_owned();
         let thread = Thread {
-            served_by,
+            account,
             foreign: Arc::default(),
         };
         for number in 0..=MOST_THREADS {

@@ -2,24 +2,28 @@ use std::{
     borrow::Cow,
     collections::HashSet,
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{Arc, LazyLock},
 };
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::value::RawValue;
 
+use super::threads::Thread;
 use crate::{ApiError, json::Object};
 
 /// Digests of what another account encrypted in a conversation.
 pub(super) type Foreign = HashSet<u64>;
 
 /// What stays behind when a request goes to an account.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Leave<'a> {
+#[derive(Debug, Clone)]
+pub(super) enum Leave {
+    /// Nothing: the request passes to the byte.
+    Nothing,
+    /// What is known to be another account's; what this one made since is its own.
+    Only(Arc<Foreign>),
     /// Everything that belongs to any account: it has just changed.
     Everything,
-    /// What is known to be another account's; what this one made since is its own.
-    Only(&'a Foreign),
 }
 
 /// A request body as the account can read it.
@@ -35,7 +39,7 @@ pub(super) struct Portable {
 ///
 /// # Errors
 /// A compacted conversation is readable to its own account alone, and cannot be taken apart.
-pub(super) fn portable(body: &[u8], leave: Leave<'_>) -> Result<Portable, ApiError> {
+pub(super) fn portable(body: &[u8], leave: &Leave) -> Result<Portable, ApiError> {
     let request: Object = serde_json::from_slice(body).map_err(|_| unreadable())?;
     let mut left = Foreign::new();
     let rest = Rest::of(&request, leave, &mut left)?;
@@ -76,7 +80,7 @@ struct Rest<'a> {
 }
 
 impl<'a> Rest<'a> {
-    fn of(request: &'a Object<'a>, leave: Leave<'_>, left: &mut Foreign) -> Result<Self, ApiError> {
+    fn of(request: &'a Object<'a>, leave: &Leave, left: &mut Foreign) -> Result<Self, ApiError> {
         let fields = request
             .iter()
             .filter(|(name, _)| *name != "previous_response_id")
@@ -103,9 +107,35 @@ impl Serialize for Rest<'_> {
     }
 }
 
-impl Leave<'_> {
+impl Leave {
+    /// By who served the thread last.
+    pub(super) fn for_account(account: &str, thread: Option<&Thread>) -> Self {
+        match thread {
+            Some(thread) if thread.account != account => Self::Everything,
+            Some(thread) if !thread.foreign.is_empty() => Self::Only(thread.foreign.clone()),
+            _ => Self::Nothing,
+        }
+    }
+
+    /// What was known to be foreign before.
+    pub(super) fn known(&self) -> &Foreign {
+        static NOTHING: LazyLock<Foreign> = LazyLock::new(Foreign::new);
+        match self {
+            Self::Only(foreign) => foreign,
+            _ => &NOTHING,
+        }
+    }
+
+    pub(super) fn applies_to(&self, digest: u64) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Only(foreign) => foreign.contains(&digest),
+            Self::Everything => true,
+        }
+    }
+
     fn behind<'a>(
-        self,
+        &self,
         items: Vec<&'a RawValue>,
         left: &mut Foreign,
     ) -> Result<Vec<&'a RawValue>, ApiError> {
@@ -121,13 +151,6 @@ impl Leave<'_> {
             }
         }
         Ok(kept)
-    }
-
-    fn applies_to(self, digest: u64) -> bool {
-        match self {
-            Self::Everything => true,
-            Self::Only(foreign) => foreign.contains(&digest),
-        }
     }
 }
 
@@ -152,13 +175,19 @@ impl Sealed {
             "compaction" | "compaction_summary" | "context_compaction" => true,
             _ => return None,
         };
-        let mut hasher = DefaultHasher::new();
-        item.encrypted_content?.get().hash(&mut hasher);
+        let digest = digest(item.encrypted_content?.get().as_bytes());
         Some(Self {
-            digest: hasher.finish(),
+            digest,
             is_whole_history,
         })
     }
+}
+
+/// Tells sealed texts apart without keeping them.
+pub(super) fn digest(sealed: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    sealed.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn compacted() -> ApiError {
@@ -182,7 +211,7 @@ mod tests {
     use super::*;
 
     fn moved(body: &str) -> Portable {
-        portable(body.as_bytes(), Leave::Everything).unwrap()
+        portable(body.as_bytes(), &Leave::Everything).unwrap()
     }
 
     fn text(portable: Portable) -> String {
@@ -205,7 +234,7 @@ mod tests {
         let new = r#"{"type":"reasoning","encrypted_content":"new"}"#;
         let left = moved(&format!(r#"{{"input":[{old}]}}"#)).left;
         let later = format!(r#"{{"input":[{old},{new}]}}"#);
-        let rest = portable(later.as_bytes(), Leave::Only(&left)).unwrap();
+        let rest = portable(later.as_bytes(), &Leave::Only(Arc::new(left.clone()))).unwrap();
         assert_eq!(rest.left, left);
         assert_eq!(text(rest), format!(r#"{{"input":[{new}]}}"#));
     }
@@ -219,9 +248,9 @@ mod tests {
     fn a_compacted_conversation_is_told_what_to_do() {
         for kind in ["compaction", "compaction_summary", "context_compaction"] {
             let body = format!(r#"{{"input":[{{"type":"{kind}","encrypted_content":"gAAA"}}]}}"#);
-            let error = portable(body.as_bytes(), Leave::Everything).unwrap_err();
+            let error = portable(body.as_bytes(), &Leave::Everything).unwrap_err();
             assert_eq!(error.code.as_deref(), Some("conversation_not_portable"));
-            assert!(portable(body.as_bytes(), Leave::Only(&Foreign::new())).is_ok());
+            assert!(portable(body.as_bytes(), &Leave::Only(Arc::default())).is_ok());
         }
     }
 
@@ -244,7 +273,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_an_answer_and_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = portable(&bytes, Leave::Everything);
+            let _ = portable(&bytes, &Leave::Everything);
             let _ = is_foreign_state(&bytes);
         }
     }

@@ -56,7 +56,7 @@ struct Shape<'a> {
 
 /// A 401 would make Codex spend its own refresh token, which has nothing to do with this login.
 fn refused_login() -> ApiError {
-    let message = "the upstream refused the profile's login: run `codex-router login` for it";
+    let message = "the upstream refused the profile's login: sign in to that account again";
     ApiError::upstream(
         StatusCode::SERVICE_UNAVAILABLE,
         "profile_needs_login",

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use futures_util::future::{self, BoxFuture};
 use http::{HeaderValue, Request, Response, header};
 use http_body::Body;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, Collected, Limited};
 use tower::{Layer, Service};
 
 use super::{ApiError, BoxError, Origin, X_CODEX_ROUTER_ERROR, answer::Normalised};
 
-/// An error answer longer than this is passed on as it is.
+/// An error answer longer than this is told by its status alone.
 const LONGEST_ERROR_BYTES: usize = 1 << 20;
 
 /// Turns errors of the layers inside, and error answers of the upstream, into OpenAI-shaped
@@ -105,10 +105,9 @@ where
     R: Body<Data = Bytes, Error: Into<BoxError>> + From<Bytes>,
 {
     let (mut parts, body) = response.into_parts();
-    let body = match Limited::new(body, LONGEST_ERROR_BYTES).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => return render(&error),
-    };
+    // One that is too long, or breaks off, is told by its status.
+    let body = Limited::new(body, LONGEST_ERROR_BYTES).collect().await;
+    let body = body.map(Collected::to_bytes).unwrap_or_default();
     let answer = Normalised::of(parts.status, &parts.headers, body);
     parts.status = answer.status;
     parts.headers.remove(header::CONTENT_LENGTH);

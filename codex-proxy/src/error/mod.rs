@@ -224,8 +224,7 @@ impl From<&CredentialError> for ApiError {
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
         match error {
             CredentialError::NotLoggedIn { .. } => {
-                let help =
-                    "run `codex-router login`, or `codex login` and then `codex-router save`";
+                let help = "run `codex login` and then `codex-router save`";
                 Self::router(unavailable, "not_logged_in", format!("{error}: {help}"))
             }
             CredentialError::UnknownProfile(_) => Self::router(

@@ -77,7 +77,9 @@ where
                 Err(error) => return Ok(error.into_response()),
             };
             tracing::Span::current().record("profile", chosen.profile.as_str());
-            let hint = RouteHint::profile(chosen.profile.clone()).with_backend(chosen.backend);
+            let hint = RouteHint::profile(chosen.profile.clone())
+                .with_backend(chosen.backend)
+                .with_identity(chosen.identity.clone());
             request.extensions_mut().insert(hint);
             let response = ready.call(request).await?;
             Ok(receipt(response, &chosen.profile, reason))

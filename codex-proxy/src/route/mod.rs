@@ -19,7 +19,12 @@
 //! impl ProfileTable for AlwaysWork {
 //!     async fn choose(&self, wanted: Option<&ProfileRef>) -> Result<ChosenProfile, CredentialError> {
 //!         let profile = wanted.cloned().unwrap_or_else(|| ProfileRef::new("work"));
-//!         Ok(ChosenProfile { profile, backend: Backend::ChatGpt, default_reason: RouteReason::Current })
+//!         Ok(ChosenProfile {
+//!             profile,
+//!             backend: Backend::ChatGpt,
+//!             identity: None,
+//!             default_reason: RouteReason::Current,
+//!         })
 //!     }
 //! }
 //!

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use codex_auth::{Backend, CredentialError, ProfileRef};
 
 /// Knows the profiles there are.
@@ -29,6 +31,8 @@ pub struct ChosenProfile {
     pub profile: ProfileRef,
     /// Which servers its login is accepted by.
     pub backend: Backend,
+    /// Whose login it is, where that is known: the fingerprint of its identity.
+    pub identity: Option<Arc<str>>,
     /// Why, when nobody asked for it by name.
     pub default_reason: RouteReason,
 }

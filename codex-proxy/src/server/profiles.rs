@@ -1,7 +1,7 @@
 //! The profile store as the table that the route layer asks.
 
-use codex_auth::{CredentialError, ProfileRef};
-use codex_profiles::{ProfileStore, RouteSource};
+use codex_auth::{AuthMode, CredentialError, ProfileRef};
+use codex_profiles::{Condition, Profile, ProfileStore, RouteSource};
 
 use crate::route::{ChosenProfile, ProfileTable, RouteReason};
 
@@ -15,7 +15,35 @@ impl ProfileTable for ProfileStore {
         Ok(ChosenProfile {
             profile: route.profile,
             backend: route.backend,
+            identity: Some(route.identity),
             default_reason,
         })
     }
+
+    /// Those with a login that serves, or that the next request refreshes; with no profile at all,
+    /// the live login.
+    async fn ready(&self) -> Vec<ProfileRef> {
+        let profiles = self.list().await.unwrap_or_default();
+        let ready: Vec<_> = profiles
+            .iter()
+            .filter(|profile| can_serve(profile))
+            .collect();
+        if !ready.is_empty() || !profiles.is_empty() {
+            return ready
+                .into_iter()
+                .map(|profile| profile.label.clone())
+                .collect();
+        }
+        let live = self.choose(None).await;
+        live.map(|chosen| vec![chosen.profile]).unwrap_or_default()
+    }
+}
+
+fn can_serve(profile: &Profile) -> bool {
+    let mode = profile.login.as_ref().map(|login| login.mode());
+    let served = matches!(
+        mode,
+        Some(AuthMode::ApiKey | AuthMode::ChatGpt | AuthMode::ChatGptAuthTokens)
+    );
+    served && matches!(profile.condition, Condition::Ok | Condition::Expired)
 }

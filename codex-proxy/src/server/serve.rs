@@ -9,6 +9,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    task::JoinSet,
     time::{sleep, timeout},
 };
 use tower::ServiceExt as _;
@@ -44,18 +45,25 @@ impl Bound {
     }
 
     /// Serves until `shutdown` is done, then lets the streams under way end, for ten seconds.
+    ///
+    /// # Cancellation
+    /// Dropping the future cuts every connection at once.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::new();
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => serve_connection(stream, &self.router, &graceful),
+                    Ok((stream, _)) => {
+                        connections.spawn(connection(stream, &self.router, &graceful));
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },
+                Some(_ended) = connections.join_next() => {}
                 () = &mut shutdown => break,
             }
         }
@@ -63,10 +71,16 @@ impl Bound {
         if timeout(DRAIN, graceful.shutdown()).await.is_err() {
             tracing::warn!("streams under way were cut after {} s", DRAIN.as_secs());
         }
+        connections.shutdown().await;
     }
 }
 
-fn serve_connection(stream: TcpStream, router: &Router, graceful: &GracefulShutdown) {
+/// One connection from its first byte to its last.
+fn connection(
+    stream: TcpStream,
+    router: &Router,
+    graceful: &GracefulShutdown,
+) -> impl Future<Output = ()> + Send + 'static {
     // Nagle's algorithm with delayed acknowledgements costs 40 ms at the first token.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
@@ -84,9 +98,9 @@ fn serve_connection(stream: TcpStream, router: &Router, graceful: &GracefulShutd
         .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
         .into_owned();
     let connection = graceful.watch(connection);
-    tokio::spawn(async move {
+    async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended early");
         }
-    });
+    }
 }

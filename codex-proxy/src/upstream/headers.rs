@@ -21,8 +21,16 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 
+/// Put in by the layers outside: no client may take them off again by naming them in `Connection`.
+const OURS: [HeaderName; 4] = [
+    header::AUTHORIZATION,
+    CHATGPT_ACCOUNT_ID,
+    X_OPENAI_FEDRAMP,
+    HeaderName::from_static("x-openai-account-routing-override"),
+];
+
 /// Between the client and this program alone: its cookies, its browser, its idea of encodings.
-const NOT_FOR_UPSTREAM: [HeaderName; 11] = [
+const NOT_FOR_UPSTREAM: [HeaderName; 13] = [
     header::HOST,
     header::CONTENT_LENGTH,
     header::ACCEPT_ENCODING,
@@ -34,6 +42,9 @@ const NOT_FOR_UPSTREAM: [HeaderName; 11] = [
     HeaderName::from_static("sec-fetch-mode"),
     HeaderName::from_static("sec-fetch-dest"),
     HeaderName::from_static("x-request-id"),
+    // Other forms of the key that the client holds for this program.
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
 ];
 
 /// All that the ChatGPT backend is told by a client that is not Codex.
@@ -119,6 +130,10 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
+    let named: Vec<HeaderName> = named
+        .into_iter()
+        .filter(|name| !OURS.contains(name))
+        .collect();
     remove_all(headers, &named);
     remove_all(headers, &HOP_BY_HOP);
 }
@@ -160,6 +175,18 @@ mod tests {
         ]);
         prepare_request(&mut map, Backend::OpenAi);
         assert_eq!(names(&map), ["x-theirs"]);
+    }
+
+    #[test]
+    fn a_client_cannot_take_the_login_off_its_request() {
+        let mut map = headers(&[
+            ("connection", "authorization, ChatGPT-Account-Id, x-mine"),
+            ("authorization", "Bearer t"),
+            ("chatgpt-account-id", "acct"),
+            ("x-mine", "1"),
+        ]);
+        prepare_request(&mut map, Backend::OpenAi);
+        assert_eq!(names(&map), ["authorization", "chatgpt-account-id"]);
     }
 
     #[test]

@@ -74,17 +74,20 @@ impl Targets {
             .strip_prefix("/v1")
             .unwrap_or(path)
             .trim_start_matches('/');
+        if rest.split(['/', '\\']).any(is_dot_segment) {
+            return Err(not_below_base());
+        }
+        if backend == Backend::ChatGpt && !has_on_chatgpt(rest) {
+            return Err(only_with_api_key(path));
+        }
         let (base, prefix) = match backend {
             Backend::ChatGpt => (&self.chatgpt, format!("{}/codex/", self.chatgpt.path())),
             Backend::OpenAi => (&self.openai, format!("{}/", self.openai.path())),
         };
-        if backend == Backend::ChatGpt && !has_on_chatgpt(rest) {
-            return Err(only_with_api_key(path));
-        }
         let mut url = base.clone();
         url.set_path(&format!("{prefix}{rest}"));
         url.set_query(uri.query());
-        // Dot segments are resolved by now; none may lead out of what the login is meant for.
+        // Dot segments would have been resolved by now: none may lead out of the API.
         if url.path().starts_with(&prefix) {
             Ok(url)
         } else {
@@ -103,6 +106,14 @@ fn base_url(text: &str) -> Result<Url, InvalidBaseUrl> {
     } else {
         Err(invalid())
     }
+}
+
+/// Part of a path that means another one, encoded or not (WHATWG URL, 4.1).
+fn is_dot_segment(segment: &str) -> bool {
+    matches!(
+        segment.to_ascii_lowercase().replace("%2e", ".").as_str(),
+        "." | ".."
+    )
 }
 
 fn has_on_chatgpt(rest: &str) -> bool {
@@ -158,6 +169,7 @@ mod tests {
         for path in [
             "/v1/responses/../../accounts",
             "/v1/responses/%2e%2e/%2E%2E/accounts",
+            "/v1/images/../responses",
         ] {
             assert!(resolve(Backend::ChatGpt, path).is_err(), "{path}");
         }

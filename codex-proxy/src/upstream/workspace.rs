@@ -123,6 +123,13 @@ impl Discovery {
         asked_for.same_bearer(credentials).then(|| routing.clone())
     }
 
+    /// What was answered for this account before its tokens were refreshed.
+    fn last_known(&self, credentials: &Credentials) -> Option<Routing> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (asked_for, routing) = known.get(credentials.profile())?;
+        asked_for.same_account(credentials).then(|| routing.clone())
+    }
+
     fn remember(&self, credentials: &Credentials, routing: &Routing) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(
@@ -142,6 +149,9 @@ impl Discovery {
             Err(problem) => problem,
         };
         tracing::warn!(profile = %credentials.profile(), problem, "workspace routing is unknown");
+        if let Some(routing) = self.last_known(credentials) {
+            return Ok(routing);
+        }
         if self.targets.chatgpt_is_plain_http() {
             return Ok(Routing::default());
         }

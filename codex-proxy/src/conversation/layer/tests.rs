@@ -1,5 +1,6 @@
 use std::sync::Mutex;
 
+use codex_auth::ProfileRef;
 use serde_json::{Value, json};
 use tower::service_fn;
 
@@ -111,8 +112,8 @@ async fn a_thread_that_is_known_to_have_moved_is_not_refused_first() {
     let seen = seen.lock().unwrap();
     assert_eq!(seen.len(), 3);
     assert_eq!(seen[1], (None, stripped()), "moved");
-    let own = (Some("s".into()), turns[2].1.to_string().into());
-    assert_eq!(seen[2], own, "what it has thought since is its own");
+    let own = turns[2].1.to_string();
+    assert_eq!(seen[2].1, own, "what it has thought since is its own");
 }
 
 #[tokio::test]
@@ -145,4 +146,36 @@ async fn an_api_keys_request_is_nobodys_conversation() {
     let answer = service.oneshot(request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
     assert_eq!(seen.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_profile_that_was_only_renamed_is_the_same_account() {
+    let seen = Seen::default();
+    let service = ConversationLayer::new().layer(upstream(seen.clone()));
+    for label in ["live", "work"] {
+        let mut turn = request(label, body("readable").to_string());
+        let hint = turn.extensions().get::<RouteHint>().unwrap().clone();
+        turn.extensions_mut()
+            .insert(hint.with_identity(Some("one person".into())));
+        service.clone().oneshot(turn).await.unwrap();
+    }
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen[0], seen[1]);
+}
+
+#[tokio::test]
+async fn the_turn_state_of_the_account_before_is_left_behind_to_the_turns_end() {
+    let seen = Seen::default();
+    let service = ConversationLayer::new().layer(upstream(seen.clone()));
+    for profile in ["home", "work", "work"] {
+        let turn = request(profile, body("old").to_string());
+        service.clone().oneshot(turn).await.unwrap();
+    }
+    let states: Vec<_> = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(state, _)| state.clone())
+        .collect();
+    assert_eq!(states, [Some("s".to_owned()), None, None]);
 }
