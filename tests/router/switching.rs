@@ -247,3 +247,17 @@ async fn however_fast_it_is_switched_each_answer_names_the_login_that_made_it() 
         "no copies"
     );
 }
+
+#[tokio::test]
+async fn readyz_names_every_profile_that_can_serve_and_no_other() {
+    let world = World::two_accounts();
+    let token = serde_json::json!({"personal_access_token": "at-of-the-test"});
+    world.home.add("pat", &token);
+    write(&world.home.profile("broken"), "{");
+    let answer = Answer::to(world.router.get("/readyz")).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.json()["profiles"],
+        serde_json::json!(["other", "work"])
+    );
+}
