@@ -1,4 +1,53 @@
 //! Tower layers that put a Codex login into requests, and an OpenAI-compatible server made of them.
+//!
+//! Everything the server does is a [`tower::Layer`] that works in a stack of your own. Nothing in a
+//! layer names axum, reqwest, a folder or the executor; only [`upstream`] speaks reqwest, and only
+//! the feature `server` knows files and axum.
+//!
+#![cfg_attr(feature = "server", doc = "```")]
+#![cfg_attr(not(feature = "server"), doc = "```ignore")]
+//! use bytes::Bytes;
+//! use codex_profiles::{CodexHome, ProfileStore};
+//! use codex_proxy::{BoxError, auth::CodexAuthLayer, upstream::Upstream};
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use tower::{Service, ServiceBuilder};
+//!
+//! /// A client of OpenAI's that acts as the current profile: any provider of logins would do, and
+//! /// any service that speaks `http`.
+//! fn openai(
+//!     home: CodexHome,
+//! ) -> Result<impl Service<Request<Full<Bytes>>, Error = BoxError>, BoxError> {
+//!     Ok(ServiceBuilder::new()
+//!         .layer(CodexAuthLayer::new(ProfileStore::open(home)?))
+//!         .service(Upstream::new(reqwest::Client::new())))
+//! }
+//! # let folder = std::env::temp_dir().join("no-home-of-codex");
+//! # assert!(openai(CodexHome::at(folder)).is_ok());
+//! ```
+//!
+//! # How a request flows
+//!
+//! ```text
+//!  client                                      what each ring adds or decides
+//!    │
+//! ┌ request id, trace ──────── tower-http ───  method, path, profile; never a query or a body
+//! │┌ gate ──────────────────── [gate] ───────  is this local client allowed?
+//! ││┌ route ────────────────── [route] ──────  which profile, and why
+//! │││┌ errors ──────────────── [error] ──────  OpenAI-shaped, and whose they are
+//! ││││┌ translate ──────────── [chat], [responses]    for clients that are not Codex
+//! │││││┌ conversation ──────── [conversation]         what an account cannot read stays behind
+//! ││││││┌ credentials ──────── [auth] ───────  the login; 401 → refresh → once more
+//! │││││││┌ workspace, retry, timeout ────────  where its workspace is; connect errors only
+//! ││││││││└► [upstream]                        base address by login, hop-by-hop headers off
+//! ```
+//!
+//! A retry below the credentials carries the same login, and what chooses a login stands above
+//! them: no path through the stack moves a request to another account.
+//!
+//! # Features
+//!
+//! `server`: the axum server of these layers over `codex-profiles`, with decompression.
 
 pub mod auth;
 pub mod chat;
