@@ -17,7 +17,7 @@ use crate::{
     error::StoreError,
     faults::Step,
     fs::{ReadError, atomic, lock::FileLock},
-    journal::{RefreshIntent, RefreshJournal},
+    journal::{RefreshIntent, RefreshJournal, Rescue},
     keep::is_newer,
     profile::Place,
     refresher::{Flight, landing::Unlanded, login_required, same_access},
@@ -293,12 +293,12 @@ impl Disk {
         let lock = FileLock::acquire(&self.home.refresh_lock(&fingerprint), 0o600, LOCK_LIMIT)?;
         let journal = RefreshJournal::new(self, &fingerprint);
         self.wait_for_codex_to_commit(held);
-        let rescued = journal.answer();
+        let rescued = journal.rescue()?;
         if let Err(error) = self.settle(&journal) {
             // The answer of an earlier refresh is on disk, if not where it belongs.
             return match rescued {
-                Some(login) => Ok(Prepared::Have(Arc::new(login))),
-                None => Err(error),
+                Rescue::Answer(login) => Ok(Prepared::Have(Arc::new(login))),
+                Rescue::Nothing | Rescue::Broken => Err(error),
             };
         }
         let login = self
@@ -335,7 +335,7 @@ impl Disk {
             return Ok(Prepared::Refused { token, reason });
         }
         let before = journal
-            .intent()
+            .intent()?
             .filter(|intent| intent.token_fingerprint == token);
         let attempts = before.map_or(1, |intent| intent.attempts + 1);
         if attempts > MAX_ATTEMPTS {
@@ -360,7 +360,7 @@ impl Disk {
         atomic::probe(&path, login.to_bytes().len()).map_err(StoreError::io(&path))
     }
 
-    fn record_refusal(
+    pub(super) fn record_refusal(
         &self,
         place: &Place,
         token: &str,

@@ -694,3 +694,59 @@ async fn what_cannot_serve_says_so() {
         );
     }
 }
+
+fn journal_fingerprint(store: &ProfileStore) -> String {
+    let login = store.disk.profile(&name("work")).unwrap();
+    login.identity().fingerprint()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_journal_that_cannot_be_read_is_not_an_absent_one() {
+    type PathOf = fn(&crate::CodexHome, &str) -> std::path::PathBuf;
+    for path_of in [
+        crate::CodexHome::refresh_rescue as PathOf,
+        crate::CodexHome::refresh_intent,
+    ] {
+        let world = World::new().await;
+        let old = world.put_expired_everywhere();
+        let store = world.store();
+        let path = path_of(&world.home, &journal_fingerprint(&store));
+        std::fs::create_dir_all(world.home.journal()).unwrap();
+        // What is no file can be replaced and removed like one, but not read.
+        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+
+        for store in [store, world.store()] {
+            let error = ask(&store).await.unwrap_err();
+            assert!(matches!(error, CredentialError::Storage { .. }), "{error}");
+        }
+
+        assert_eq!((world.posts(), world.profile("work")), (0, old));
+        assert!(!path.is_file() && path.exists(), "nothing took its place");
+    }
+}
+
+#[tokio::test]
+async fn a_torn_answer_is_set_aside_and_its_token_not_posted_again() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    let store = world.store();
+    let rescue = world.home.refresh_rescue(&journal_fingerprint(&store));
+    store.disk.faults.plan(Step::AnswerNoted, Fault::Crash);
+    assert!(ask(&store).await.is_err());
+    drop(store);
+    let torn = std::fs::read(&rescue).unwrap()[..300].to_vec();
+    atomic_write(&rescue, &torn);
+
+    for store in [world.store(), world.store()] {
+        let error = ask(&store).await.unwrap_err();
+        assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
+    }
+
+    assert_eq!(world.posts(), 1);
+    let left: Vec<_> = world.home.journal().read_dir().unwrap().collect();
+    let [Ok(aside)] = left.as_slice() else {
+        panic!("{left:?}")
+    };
+    assert_eq!(std::fs::read(aside.path()).unwrap(), torn);
+}
