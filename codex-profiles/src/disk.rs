@@ -131,11 +131,17 @@ impl Disk {
         }
     }
 
-    /// The name in `.current_profile`, whether or not there is such a profile.
-    pub(crate) fn current(&self) -> Option<ProfileName> {
-        let bytes = read::bytes(&self.home.current_profile()).ok()?;
-        let text = String::from_utf8(bytes).ok()?;
-        ProfileName::parse(text.trim_start_matches('\u{feff}').trim()).ok()
+    /// The name in `.current_profile`, whether or not there is such a profile. Only a file that is
+    /// missing or empty says that nobody was chosen; taking another failure for that would let
+    /// another account's login serve.
+    pub(crate) fn current(&self) -> Result<Option<ProfileName>, StoreError> {
+        let path = self.home.current_profile();
+        let name = match read::bytes(&path) {
+            Ok(bytes) => chosen_in(bytes),
+            Err(ReadError::Missing) => Ok(None),
+            Err(error) => Err(error),
+        };
+        name.map_err(|source| StoreError::ChoiceUnreadable { path, source })
     }
 
     pub(crate) fn set_current(&self, name: &ProfileName) -> Result<(), StoreError> {
@@ -214,6 +220,14 @@ impl Disk {
         } else {
             Err(ReadError::Outside)
         }
+    }
+}
+
+fn chosen_in(bytes: Vec<u8>) -> Result<Option<ProfileName>, ReadError> {
+    let text = String::from_utf8(bytes).map_err(|_| ProfileNameError::NotUtf8)?;
+    match text.trim_start_matches('\u{feff}').trim() {
+        "" => Ok(None),
+        name => Ok(Some(ProfileName::parse(name)?)),
     }
 }
 
