@@ -327,6 +327,7 @@ impl AuthDotJson {
                     name,
                 )
             })
+            && self.foreign_digest() == other.foreign_digest()
     }
 
     /// Takes over the fields of `older` that neither this copy nor Codex knows: Codex drops them
@@ -341,6 +342,14 @@ impl AuthDotJson {
     fn tokens(&self) -> Option<&Tokens> {
         match &self.login {
             Login::Tokens { tokens, .. } => Some(tokens),
+            _ => None,
+        }
+    }
+
+    /// Stands for the secrets of a login whose fields are not known.
+    fn foreign_digest(&self) -> Option<&str> {
+        match &self.login {
+            Login::Foreign { digest, .. } => Some(digest),
             _ => None,
         }
     }

@@ -375,3 +375,50 @@ async fn an_empty_choice_is_none() {
     let live = ("work".to_owned(), RouteSource::LiveLogin);
     assert_eq!(route(&world.store()).await, live);
 }
+
+fn set_aside(world: &World) -> Vec<String> {
+    let entries = fs::read_dir(world.home.root()).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.to_string_lossy().contains("auth.json.broken-"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_live_login_of_an_unknown_kind_is_kept_and_never_replaced_by_another() {
+    let world = two_profiles().await;
+    let login = |secret: &str| json!({"auth_mode": "tomorrow", "novel_secret": secret});
+    world.put_profile("novel", &login("saved"));
+    world.put_live(&login("planted"));
+
+    let switched = world.store().use_profile(&name("novel")).await.unwrap();
+
+    assert_eq!(switched.kept_as, Some(name("unsaved-1")));
+    assert_eq!(world.profile("unsaved-1"), login("planted"));
+    assert_eq!(world.live(), login("saved"));
+}
+
+#[tokio::test]
+async fn a_live_file_without_a_login_is_set_aside_if_anything_is_in_it() {
+    for (live, kept) in [
+        (json!({"novel_secret": "planted"}), true),
+        (json!({"OPENAI_API_KEY": null, "novel": ["planted"]}), true),
+        (
+            json!({"auth_mode": "chatgpt", "tokens": {"refresh_token": "rt"}}),
+            true,
+        ),
+        (json!({"auth_mode": "apikey", "OPENAI_API_KEY": ""}), false),
+        (
+            json!({"OPENAI_API_KEY": null, "tokens": null, "novel": null, "last_refresh": "x"}),
+            false,
+        ),
+    ] {
+        let world = two_profiles().await;
+        world.put_live(&live);
+        world.store().use_profile(&name("home")).await.unwrap();
+        assert_eq!(world.live(), world.profile("home"));
+        let aside = set_aside(&world);
+        assert_eq!(aside, vec![live.to_string(); usize::from(kept)]);
+    }
+}
