@@ -321,3 +321,32 @@ fn the_order_of_fields_and_those_that_are_null_tell_no_unknown_logins_apart() {
         identity(r#"{"auth_mode":"headers","a":"2","b":"1"}"#)
     );
 }
+
+#[test]
+fn one_bad_token_in_an_answer_does_not_cost_the_others() {
+    let refresh = |body: &str| {
+        let fresh = FreshTokens::parse(body.as_bytes()).unwrap();
+        fresh.refresh_token.map(|token| token.expose().to_owned())
+    };
+    for id_token in ["7", "\"\"", "null", "{\"raw\":\"jwt\"}"] {
+        let body = format!(
+            r#"{{"id_token":{id_token},"access_token":"at","refresh_token":"rt","expires_in":1e400}}"#
+        );
+        assert_eq!(refresh(&body), Some("rt".to_owned()), "{id_token}");
+    }
+    assert_eq!(refresh(r#"{"access_token":"at","refresh_token":""}"#), None);
+    assert_eq!(refresh(r#"{"access_token":"at","refresh_token":[]}"#), None);
+}
+
+#[test]
+fn an_answer_without_a_usable_token_is_none() {
+    for body in [
+        "{}",
+        "[]",
+        "<html>",
+        r#"{"access_token":"","refresh_token":null}"#,
+        r#"{"id_token":"jwt"}"#,
+    ] {
+        assert!(FreshTokens::parse(body.as_bytes()).is_none(), "{body}");
+    }
+}

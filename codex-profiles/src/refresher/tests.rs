@@ -750,3 +750,34 @@ async fn a_torn_answer_is_set_aside_and_its_token_not_posted_again() {
     };
     assert_eq!(std::fs::read(aside.path()).unwrap(), torn);
 }
+
+#[tokio::test]
+async fn an_answer_of_a_gateway_counts_as_lost_and_ends_after_two_attempts() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    world.fake.fault(IssuerFault::refresh_status(502).always());
+    for _ in 0..2 {
+        assert!(matches!(
+            ask(&world.store()).await,
+            Err(CredentialError::Unavailable { .. })
+        ));
+    }
+    for _ in 0..2 {
+        let error = ask(&world.store()).await.unwrap_err();
+        assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
+    }
+    assert_eq!(world.fake.requests_to("/oauth/token").len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_without_tokens_has_spent_the_token() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    let answer = IssuerFault::status(200).json(json!({"access_token": "", "refresh_token": 1}));
+    world.fake.fault(answer.path("/oauth/token"));
+    for store in [world.store(), world.store()] {
+        let error = ask(&store).await.unwrap_err();
+        assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
+    }
+    assert_eq!(world.fake.requests_to("/oauth/token").len(), 1);
+}
