@@ -297,8 +297,10 @@ impl Disk {
         if let Err(error) = self.settle(&journal) {
             // The answer of an earlier refresh is on disk, if not where it belongs.
             return match rescued {
-                Rescue::Answer(login) => Ok(Prepared::Have(Arc::new(login))),
-                Rescue::Nothing | Rescue::Broken => Err(error),
+                Rescue::Answer(login) if login.may_follow(held) => {
+                    Ok(Prepared::Have(Arc::new(login)))
+                }
+                _ => Err(error),
             };
         }
         let login = self

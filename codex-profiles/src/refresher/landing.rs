@@ -123,6 +123,9 @@ impl Disk {
         match (journal.rescue()?, intent) {
             (Rescue::Answer(answer), Some(intent)) => {
                 self.put_in_place(&intent.place(), &answer, &intent.token_fingerprint)?;
+                // Another account's answer went to a place of its own, and is followed by nothing
+                // here: the crash came before that was recorded.
+                self.give_up_if_held(Some(intent))?;
             }
             (Rescue::Answer(answer), None) => {
                 self.keep(&self.lock_profiles()?, &answer, None)?;

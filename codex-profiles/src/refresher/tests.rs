@@ -781,3 +781,46 @@ async fn an_answer_without_tokens_has_spent_the_token() {
     }
     assert_eq!(world.fake.requests_to("/oauth/token").len(), 1);
 }
+
+#[tokio::test]
+async fn a_crash_while_another_accounts_tokens_are_kept_posts_nothing_again() {
+    for step in [Step::AnswerNoted, Step::BeforeProfileWritten] {
+        let world = World::new().await;
+        let old = world.put_expired_everywhere();
+        let strangers = world.fake.auth_json(&world.bob());
+        let answer = IssuerFault::status(200).json(strangers["tokens"].clone());
+        world.fake.fault(answer.path("/oauth/token"));
+        let store = world.store();
+        store.disk.faults.plan(step, Fault::Crash);
+        assert!(ask(&store).await.is_err());
+        drop(store);
+
+        for store in [world.store(), world.store()] {
+            let error = ask(&store).await.unwrap_err();
+            assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown, "{step:?}");
+        }
+
+        assert_eq!(world.fake.requests_to("/oauth/token").len(), 1, "{step:?}");
+        assert_eq!((world.profile("work"), world.live()), (old.clone(), old));
+        assert_eq!(token(&world.profile("unsaved-1")), token(&strangers));
+    }
+}
+
+#[tokio::test]
+async fn another_accounts_tokens_never_serve_while_they_cannot_be_kept() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    let strangers = world.fake.auth_json(&world.bob());
+    let answer = IssuerFault::status(200).json(strangers["tokens"].clone());
+    world.fake.fault(answer.path("/oauth/token"));
+    let store = world.store();
+    store
+        .disk
+        .faults
+        .plan(Step::BeforeProfileWritten, Fault::Full);
+    for _ in 0..2 {
+        let error = ask(&store).await.unwrap_err();
+        assert!(matches!(error, CredentialError::Storage { .. }), "{error}");
+    }
+    assert_eq!(world.fake.requests_to("/oauth/token").len(), 1);
+}
