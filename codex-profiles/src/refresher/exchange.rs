@@ -9,7 +9,10 @@ use codex_auth::{
     secret::RefreshToken,
 };
 use jiff::{SignedDuration, Timestamp};
-use tokio::{sync::OwnedMutexGuard, time};
+use tokio::{
+    sync::OwnedMutexGuard,
+    time::{self, Instant},
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -139,6 +142,9 @@ impl Exchange {
             Ok(()) => {
                 self.flight.backoff.reset();
                 self.flight.refused = None;
+                if self.reason == RefreshReason::UnauthorizedRecovery {
+                    self.note_recovery(&answer.login);
+                }
                 info!(profile = %self.place.reference(), "refreshed");
                 Ok(answer.login)
             }
@@ -146,6 +152,16 @@ impl Exchange {
                 self.flight.unlanded = Some(answer);
                 Err(self.store.failed(error))
             }
+        }
+    }
+
+    fn note_recovery(&mut self, login: &AuthDotJson) {
+        let now = Some(Instant::now());
+        self.flight.recovered = now;
+        // A login that named no owner has another identity, so another flight, from now on.
+        let next = self.store.flights.of(&login.identity().fingerprint());
+        if let Ok(mut next) = next.try_lock_owned() {
+            next.recovered = now;
         }
     }
 

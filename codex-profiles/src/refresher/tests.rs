@@ -824,3 +824,53 @@ async fn another_accounts_tokens_never_serve_while_they_cannot_be_kept() {
     }
     assert_eq!(world.fake.requests_to("/oauth/token").len(), 1);
 }
+
+#[tokio::test]
+async fn tokens_that_are_refused_as_soon_as_they_are_issued_are_not_rotated_in_a_loop() {
+    let world = World::new().await;
+    world.put_profile("work", &world.fake.auth_json(&world.ada()));
+    world.put_current("work");
+    let store = world.store();
+    let mut stale = ask(&store).await.unwrap();
+    stale = store.refresh(&stale).await.unwrap();
+    for _ in 0..3 {
+        let error = store.refresh(&stale).await.unwrap_err();
+        assert_eq!(reason_of(&error), LoginReason::Refused);
+    }
+    assert_eq!(world.posts(), 1);
+
+    // It is for the upstream to say whether the login serves again, and for a person to refresh.
+    assert!(ask(&store).await.unwrap().same_bearer(&stale));
+    let forced = RefreshReason::Forced;
+    store.refresh_profile(&name("work"), forced).await.unwrap();
+    assert!(!store.refresh(&stale).await.unwrap().same_bearer(&stale));
+    assert_eq!(world.posts(), 2);
+}
+
+#[tokio::test]
+async fn a_login_that_names_no_owner_is_not_rotated_in_a_loop_either() {
+    let world = World::new().await;
+    let mut login = world.fake.auth_json(&world.ada());
+    login["tokens"] = json!({"access_token": "opaque", "refresh_token": token(&login)});
+    world.put_profile("work", &login);
+    world.put_current("work");
+    let store = world.store();
+    let stale = ask(&store).await.unwrap();
+    let stale = store.refresh(&stale).await.unwrap();
+    let error = store.refresh(&stale).await.unwrap_err();
+    assert_eq!(
+        (reason_of(&error), world.posts()),
+        (LoginReason::Refused, 1)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_minute_after_a_401_another_may_lead_to_a_refresh() {
+    let mut flight = super::Flight::default();
+    assert!(!flight.has_just_recovered());
+    flight.recovered = Some(tokio::time::Instant::now());
+    tokio::time::advance(Duration::from_secs(59)).await;
+    assert!(flight.has_just_recovered());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(!flight.has_just_recovered());
+}
