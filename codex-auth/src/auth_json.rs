@@ -12,7 +12,7 @@ mod mode;
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
     claims::{IdTokenClaims, Identity},
@@ -87,7 +87,7 @@ pub enum AuthJsonError {
 }
 
 /// What the issuer answered to a refresh; a missing token leaves the stored one as it is.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct FreshTokens {
     /// The new id token.
     pub id_token: Option<IdToken>,
@@ -105,6 +105,26 @@ pub struct Generation {
     issued_at: Option<i64>,
     expires_at: Option<i64>,
     last_refresh: Option<Timestamp>,
+}
+
+impl FreshTokens {
+    /// Reads each token on its own: one that is empty or of the wrong type counts as missing, and
+    /// must not cost the others, which exist nowhere else. `None` when neither an access token nor
+    /// a refresh token is left.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let fields: Fields = json(body).ok()?;
+        let token = |name: &str| {
+            let token: Option<String> = field(&fields, name).ok()?;
+            token.filter(|token| !token.is_empty())
+        };
+        let fresh = Self {
+            id_token: token("id_token").map(IdToken::new),
+            access_token: token("access_token").map(AccessToken::new),
+            refresh_token: token("refresh_token").map(RefreshToken::new),
+        };
+        (fresh.access_token.is_some() || fresh.refresh_token.is_some()).then_some(fresh)
+    }
 }
 
 impl AuthDotJson {
@@ -327,6 +347,7 @@ impl AuthDotJson {
                     name,
                 )
             })
+            && self.foreign_digest() == other.foreign_digest()
     }
 
     /// Takes over the fields of `older` that neither this copy nor Codex knows: Codex drops them
@@ -341,6 +362,14 @@ impl AuthDotJson {
     fn tokens(&self) -> Option<&Tokens> {
         match &self.login {
             Login::Tokens { tokens, .. } => Some(tokens),
+            _ => None,
+        }
+    }
+
+    /// Stands for the secrets of a login whose fields are not known.
+    fn foreign_digest(&self) -> Option<&str> {
+        match &self.login {
+            Login::Foreign { digest, .. } => Some(digest),
             _ => None,
         }
     }

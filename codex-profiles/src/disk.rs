@@ -1,6 +1,7 @@
 //! The files of the logins, read and written one at a time. Everything here blocks.
 
 use std::{
+    collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -9,6 +10,7 @@ use std::{
 
 use codex_auth::{AuthDotJson, AuthJsonError, Identity};
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 use tracing::warn;
 
 use crate::{
@@ -28,6 +30,11 @@ use crate::{
 const PROFILES_LIMIT: Duration = Duration::from_secs(20);
 /// Codex holds its first lock over a whole commit, and the second for milliseconds.
 const CODEX_LIMIT: Duration = Duration::from_secs(10);
+
+/// What a file without a login may hold all the same (wire reference 1.2), and values that say
+/// nothing.
+const NO_SECRETS: [&str; 2] = ["auth_mode", "last_refresh"];
+const EMPTY_VALUES: [&str; 3] = ["null", "\"\"", "{}"];
 
 /// One home's files.
 #[derive(Debug, Clone)]
@@ -131,11 +138,17 @@ impl Disk {
         }
     }
 
-    /// The name in `.current_profile`, whether or not there is such a profile.
-    pub(crate) fn current(&self) -> Option<ProfileName> {
-        let bytes = read::bytes(&self.home.current_profile()).ok()?;
-        let text = String::from_utf8(bytes).ok()?;
-        ProfileName::parse(text.trim_start_matches('\u{feff}').trim()).ok()
+    /// The name in `.current_profile`, whether or not there is such a profile. Only a file that is
+    /// missing or empty says that nobody was chosen; taking another failure for that would let
+    /// another account's login serve.
+    pub(crate) fn current(&self) -> Result<Option<ProfileName>, StoreError> {
+        let path = self.home.current_profile();
+        let name = match read::bytes(&path) {
+            Ok(bytes) => chosen_in(bytes),
+            Err(ReadError::Missing) => Ok(None),
+            Err(error) => Err(error),
+        };
+        name.map_err(|source| StoreError::ChoiceUnreadable { path, source })
     }
 
     pub(crate) fn set_current(&self, name: &ProfileName) -> Result<(), StoreError> {
@@ -217,11 +230,19 @@ impl Disk {
     }
 }
 
+fn chosen_in(bytes: Vec<u8>) -> Result<Option<ProfileName>, ReadError> {
+    let text = String::from_utf8(bytes).map_err(|_| ProfileNameError::NotUtf8)?;
+    match text.trim_start_matches('\u{feff}').trim() {
+        "" => Ok(None),
+        name => Ok(Some(ProfileName::parse(name)?)),
+    }
+}
+
 /// Keeps a copy of what is about to be replaced and cannot be understood: a login may be in it.
 fn set_aside_unreadable(path: &Path) -> Result<(), StoreError> {
     let worth_keeping = match read::login(path) {
         Ok(_) => false,
-        Err(ReadError::Content(AuthJsonError::NoLogin)) => holds_some_token(path),
+        Err(ReadError::Content(AuthJsonError::NoLogin)) => holds_something(path),
         Err(error) => error.may_hold_a_login(),
     };
     if !worth_keeping {
@@ -233,9 +254,20 @@ fn set_aside_unreadable(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A sign-in without an access token is no login, but its refresh token may still be worth one.
-fn holds_some_token(path: &Path) -> bool {
-    read::bytes(path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains("_token\""))
+/// Whether a file that is no login may still be worth one: a sign-in without an access token may
+/// hold its refresh token, and a field that is not known anything.
+fn holds_something(path: &Path) -> bool {
+    let bytes = match read::bytes(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return error.may_hold_a_login(),
+    };
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let fields = serde_json::from_slice::<HashMap<String, Box<RawValue>>>(bytes);
+    fields.map_or(true, |fields| {
+        fields.iter().any(|(name, value)| {
+            !NO_SECRETS.contains(&name.as_str()) && !EMPTY_VALUES.contains(&value.get())
+        })
+    })
 }
 
 fn beside(file: &Path) -> PathBuf {

@@ -44,6 +44,14 @@ pub enum StoreError {
         /// What is wrong with it.
         source: ReadError,
     },
+    /// Choose a profile again; until then nobody can say which login should serve.
+    #[error("{path} cannot be used: {}", ChooseAgain(source.clone()))]
+    ChoiceUnreadable {
+        /// The file that names the current profile.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ReadError,
+    },
     /// Another program changed the live login over and over: try again.
     #[error("{path} was changed by another program again and again")]
     Contended {
@@ -88,10 +96,16 @@ impl StoreError {
             Self::NotLoggedIn { looked_at } => CredentialError::NotLoggedIn { looked_at },
             Self::Unusable { path, source } => storage(path, source),
             Self::Io { path, source } => storage(path, source),
+            Self::ChoiceUnreadable { path, source } => storage(path, ChooseAgain(source)),
             other => storage(path.to_owned(), other),
         }
     }
 }
+
+/// What is wrong with the note of the current profile, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; choose a profile with `codex-router use NAME`")]
+struct ChooseAgain(ReadError);
 
 pub(crate) fn storage(
     path: PathBuf,

@@ -81,6 +81,17 @@ impl SwitchIntent {
     }
 }
 
+/// What the rescue file of a refresh holds.
+#[derive(Debug)]
+pub(crate) enum Rescue {
+    /// No file, or room that was taken and not used: no answer was noted.
+    Nothing,
+    /// The issuer's answer to a refresh that did not come to its end.
+    Answer(AuthDotJson),
+    /// Something that cannot be understood, and may be all that is left of a living login.
+    Broken,
+}
+
 /// The notes about one identity's refresh. Only whoever holds its lock may touch them.
 #[derive(Debug, Clone)]
 pub(crate) struct RefreshJournal {
@@ -96,13 +107,30 @@ impl RefreshJournal {
         }
     }
 
-    pub(crate) fn intent(&self) -> Option<RefreshIntent> {
+    pub(crate) fn intent(&self) -> Result<Option<RefreshIntent>, StoreError> {
         note(&self.intent_path())
     }
 
-    /// The issuer's answer to a refresh that did not come to its end.
-    pub(crate) fn answer(&self) -> Option<AuthDotJson> {
-        AuthDotJson::parse(&read::bytes(&self.rescue_path()).ok()?).ok()
+    /// What the rescue file holds. That it cannot be read just now is an error, not an absence: it
+    /// may be the only copy of a login.
+    pub(crate) fn rescue(&self) -> Result<Rescue, StoreError> {
+        let path = self.rescue_path();
+        Ok(match read::bytes(&path) {
+            Ok(bytes) if bytes.trim_ascii().is_empty() => Rescue::Nothing,
+            Ok(bytes) => AuthDotJson::parse(&bytes).map_or(Rescue::Broken, Rescue::Answer),
+            Err(ReadError::Missing) => Rescue::Nothing,
+            Err(ReadError::Content(_)) => Rescue::Broken,
+            Err(error) => return Err(StoreError::unusable(&path)(error)),
+        })
+    }
+
+    /// Takes a broken rescue file out of the way, to where nothing of ours writes or removes.
+    pub(crate) fn set_rescue_aside(&self) -> Result<(), StoreError> {
+        let path = self.rescue_path();
+        let mark = format!("broken-{}", Timestamp::now().as_nanosecond());
+        let aside = atomic::set_aside(&path, &mark).map_err(StoreError::io(&path))?;
+        tracing::warn!(aside = %aside.display(), "a broken answer to a refresh was set aside");
+        atomic::remove(&path).map_err(StoreError::io(&path))
     }
 
     /// Takes the room for the answer, then notes the intent.
@@ -160,7 +188,7 @@ impl RefreshJournal {
 }
 
 impl Disk {
-    pub(crate) fn switch_intent(&self) -> Option<SwitchIntent> {
+    pub(crate) fn switch_intent(&self) -> Result<Option<SwitchIntent>, StoreError> {
         note(&self.home.switch_intent())
     }
 
@@ -197,16 +225,19 @@ fn fingerprint_in(file_name: &str) -> Option<String> {
     is_fingerprint.then(|| stem.to_owned())
 }
 
-/// A note is written atomically, so one that cannot be read is not ours.
-fn note<T: DeserializeOwned>(path: &std::path::Path) -> Option<T> {
-    match read::bytes(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).ok(),
-        Err(ReadError::Missing) => None,
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "a journal cannot be read");
-            None
-        }
-    }
+/// Only a note that is not there is none: one that cannot be read, or understood, may say that a
+/// token was posted already.
+fn note<T: DeserializeOwned>(path: &std::path::Path) -> Result<Option<T>, StoreError> {
+    let bytes = match read::bytes(path) {
+        Ok(bytes) => bytes,
+        Err(ReadError::Missing) => return Ok(None),
+        Err(error) => return Err(StoreError::unusable(path)(error)),
+    };
+    let note = serde_json::from_slice(&bytes).map_err(|error| StoreError::Io {
+        path: path.to_owned(),
+        source: error.into(),
+    })?;
+    Ok(Some(note))
 }
 
 fn write_note<T: Serialize>(path: &std::path::Path, note: &T) -> Result<(), StoreError> {

@@ -16,15 +16,18 @@ impl Disk {
     /// Resolves every left-over. What cannot be resolved now stays as it is, and is met again by
     /// the next refresh or switch that it concerns.
     pub(crate) fn recover(&self) {
-        if self.switch_intent().is_some()
-            && let Err(error) = self
-                .lock_profiles()
-                .and_then(|lock| self.settle_switch(&lock))
-        {
+        if let Err(error) = self.recover_switch() {
             warn!(%error, "a switch that was cut short could not be resolved");
         }
         if let Err(error) = self.recover_refreshes() {
             warn!(%error, "the refresh journal could not be read");
+        }
+    }
+
+    fn recover_switch(&self) -> Result<(), StoreError> {
+        match self.switch_intent()? {
+            Some(_) => self.settle_switch(&self.lock_profiles()?),
+            None => Ok(()),
         }
     }
 
@@ -50,7 +53,7 @@ impl Disk {
     /// A switch that had published its target is finished; one that had not is undone, by
     /// forgetting it: all it did before was to keep a copy of the live login.
     pub(crate) fn settle_switch(&self, _lock: &ProfilesLock) -> Result<(), StoreError> {
-        let Some(intent) = self.switch_intent() else {
+        let Some(intent) = self.switch_intent()? else {
             return Ok(());
         };
         if let Ok(target) = ProfileName::parse(&intent.to)

@@ -99,7 +99,7 @@ impl ProfileStore {
         let live = self.login_at(&Place::Live).await?;
         Ok(Report {
             codex_home: self.root(),
-            current: self.current().await?.map(|name| name.to_string()),
+            current: self.current_if_known().await.map(|name| name.to_string()),
             live: LiveReport::new(&live, &profiles, &state),
             profiles: profiles
                 .iter()

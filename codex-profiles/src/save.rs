@@ -160,8 +160,9 @@ impl Disk {
         if target.symlink_metadata().is_ok() {
             return Err(StoreError::NameTaken(to.clone()));
         }
+        let is_current = self.current()?.as_ref() == Some(from);
         atomic::rename_folder(&path, &target).map_err(StoreError::io(&path))?;
-        if self.current().as_ref() == Some(from) {
+        if is_current {
             self.set_current(to)?;
         }
         State::update(&self.home, |state| {
@@ -176,7 +177,7 @@ impl Disk {
         if path.symlink_metadata().is_err() {
             return Err(StoreError::UnknownProfile(name.clone()));
         }
-        if self.current().as_ref() == Some(name) {
+        if self.current()?.as_ref() == Some(name) {
             return Err(StoreError::IsCurrent(name.clone()));
         }
         let mark = removed_prefix(name) + &Timestamp::now().as_nanosecond().to_string();

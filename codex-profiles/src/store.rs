@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use codex_auth::{AuthDotJson, Issuer, refresh::TokenEndpoint};
 use jiff::Timestamp;
+use tracing::warn;
 
 use crate::{
     disk::{Disk, FolderName},
@@ -74,7 +75,7 @@ impl ProfileStore {
     /// # Errors
     /// [`StoreError::Io`] when `profiles/` itself cannot be read.
     pub async fn list(&self) -> Result<Vec<Profile>, StoreError> {
-        let current = self.current().await?;
+        let current = self.current_if_known().await;
         let state = self.state().await?;
         let store = self.clone();
         blocking(move || {
@@ -89,10 +90,19 @@ impl ProfileStore {
     /// The profile that was chosen last, if it still exists.
     ///
     /// # Errors
-    /// [`StoreError::Interrupted`] alone.
+    /// [`StoreError::ChoiceUnreadable`] when `.current_profile` cannot be read or holds no name:
+    /// [`use_profile`](Self::use_profile) mends that.
     pub async fn current(&self) -> Result<Option<ProfileName>, StoreError> {
         let name = self.chosen().await?;
         Ok(name.filter(|name| self.home().auth_json_of(name).symlink_metadata().is_ok()))
+    }
+
+    /// The same for people to look at, who are shown everything else whatever that file holds.
+    pub(crate) async fn current_if_known(&self) -> Option<ProfileName> {
+        self.current().await.unwrap_or_else(|error| {
+            warn!(%error, "the current profile is not known");
+            None
+        })
     }
 
     /// Settings and durable facts, as they are in `router/state.json` now.
@@ -126,7 +136,7 @@ impl ProfileStore {
         let store = self.clone();
         blocking(move || {
             let mut reading = CurrentReading::begin(&path);
-            reading.name = store.disk.current();
+            reading.name = store.disk.current()?;
             store.memory.keep_current(reading.clone());
             Ok(reading.name)
         })

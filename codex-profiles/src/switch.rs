@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use codex_auth::AuthDotJson;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
     disk::{Disk, ProfilesLock},
@@ -58,7 +58,12 @@ impl Disk {
         let lock = self.lock_profiles()?;
         self.settle_switch(&lock)?;
         self.target(target)?;
-        let previous = self.current().filter(|name| self.is_taken(name));
+        // A note that cannot be understood is what this switch is to mend.
+        let previous = self.current().unwrap_or_else(|error| {
+            warn!(%error, "the profile that was current before is not known");
+            None
+        });
+        let previous = previous.filter(|name| self.is_taken(name));
         self.begin_switch(&SwitchIntent::new(previous.as_ref(), target))?;
         self.step(Step::SwitchNoted)?;
         match self.publish_target(&lock, target, previous) {

@@ -3,7 +3,7 @@ use serde_json::value::RawValue;
 
 use super::{
     AuthJsonError, AuthMode,
-    fields::{Fields, field},
+    fields::{Fields, field, value},
 };
 use crate::{
     claims::{IdTokenClaims, Identity},
@@ -101,14 +101,21 @@ fn guess_mode(fields: &Fields) -> Result<AuthMode, AuthJsonError> {
     })
 }
 
+/// Over everything but the time: nobody knows which field of an unknown kind is the secret one.
 fn foreign_digest(fields: &Fields) -> String {
-    let named = ["personal_access_token", "bedrock_api_key", "agent_identity"];
-    let content: String = named
-        .iter()
-        .filter_map(|name| fields.get(*name))
-        .map(|raw| raw.get())
+    let mut named: Vec<_> = fields
+        .keys()
+        .filter(|name| *name != "last_refresh")
+        .filter_map(|name| Some((name, value(fields, name)?)))
         .collect();
-    ApiKey::new(content).fingerprint()
+    // Whoever rewrites the file may put its fields in another order.
+    named.sort();
+    // The lengths keep one field from running into the next.
+    let parts = named.iter().map(|(name, value)| {
+        let lengths = (name.len(), value.len());
+        format!("{} {} {name}{value}", lengths.0, lengths.1)
+    });
+    ApiKey::new(parts.collect::<String>()).fingerprint()
 }
 
 impl Tokens {

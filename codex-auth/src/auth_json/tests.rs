@@ -293,3 +293,60 @@ proptest! {
         prop_assert_eq!(serde_json::from_slice::<Value>(&login.to_bytes()).unwrap(), file);
     }
 }
+
+#[test]
+fn logins_of_an_unknown_kind_are_told_apart_by_all_their_fields() {
+    for mode in ["headers", "tomorrow", "personalAccessToken"] {
+        let login = |secret: &str, at: &str| {
+            let file = json!({"auth_mode": mode, "novel": {"secret": secret}, "last_refresh": at});
+            parse(&file).unwrap()
+        };
+        let (one, other, later) = (login("a", "1"), login("b", "1"), login("a", "2"));
+        assert_ne!(one.identity(), other.identity(), "{mode}");
+        assert!(!one.holds_same_secrets(&other), "{mode}");
+        assert_eq!(one.identity(), later.identity(), "{mode}");
+        assert!(one.holds_same_secrets(&later), "{mode}");
+    }
+}
+
+#[test]
+fn the_order_of_fields_and_those_that_are_null_tell_no_unknown_logins_apart() {
+    let identity = |text: &str| AuthDotJson::parse(text.as_bytes()).unwrap().identity();
+    assert_eq!(
+        identity(r#"{"auth_mode":"headers","a":"1","OPENAI_API_KEY":null}"#),
+        identity(r#"{"a":"1","auth_mode":"headers"}"#)
+    );
+    assert_ne!(
+        identity(r#"{"auth_mode":"headers","a":"1","b":"2"}"#),
+        identity(r#"{"auth_mode":"headers","a":"2","b":"1"}"#)
+    );
+}
+
+#[test]
+fn one_bad_token_in_an_answer_does_not_cost_the_others() {
+    let refresh = |body: &str| {
+        let fresh = FreshTokens::parse(body.as_bytes()).unwrap();
+        fresh.refresh_token.map(|token| token.expose().to_owned())
+    };
+    for id_token in ["7", "\"\"", "null", "{\"raw\":\"jwt\"}"] {
+        let body = format!(
+            r#"{{"id_token":{id_token},"access_token":"at","refresh_token":"rt","expires_in":1e400}}"#
+        );
+        assert_eq!(refresh(&body), Some("rt".to_owned()), "{id_token}");
+    }
+    assert_eq!(refresh(r#"{"access_token":"at","refresh_token":""}"#), None);
+    assert_eq!(refresh(r#"{"access_token":"at","refresh_token":[]}"#), None);
+}
+
+#[test]
+fn an_answer_without_a_usable_token_is_none() {
+    for body in [
+        "{}",
+        "[]",
+        "<html>",
+        r#"{"access_token":"","refresh_token":null}"#,
+        r#"{"id_token":"jwt"}"#,
+    ] {
+        assert!(FreshTokens::parse(body.as_bytes()).is_none(), "{body}");
+    }
+}

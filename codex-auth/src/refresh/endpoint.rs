@@ -81,9 +81,8 @@ impl TokenEndpoint {
         if status != 200 {
             return Err(RefreshError::from_answer(status, &body));
         }
-        // An answer of 200 that cannot be read has spent the token all the same; serde's own text
-        // could quote it, so only the fact is kept.
-        serde_json::from_slice(&body).map_err(|_| RefreshError::UnreadableAnswer)
+        // An answer of 200 that cannot be read has spent the token all the same.
+        FreshTokens::parse(&body).ok_or(RefreshError::UnreadableAnswer)
     }
 }
 

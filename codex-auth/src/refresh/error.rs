@@ -14,9 +14,13 @@ pub enum RefreshError {
     /// The token never left this machine: it may be posted again.
     #[error("the issuer could not be reached")]
     NotSent(#[source] reqwest::Error),
-    /// The issuer said that it failed: it may be posted again, after a pause.
+    /// The issuer said that it did not use the token: it may be posted again, after a pause.
     #[error("the issuer answered with status {0}")]
     Failed(u16),
+    /// The issuer, or a gateway in front of it, answered with something that does not say whether
+    /// the token was used: it may or may not be spent.
+    #[error("the issuer's answer, status {0}, does not say whether the token was used")]
+    Unclear(u16),
     /// The token was sent and no answer came back: it may or may not be spent.
     #[error("the issuer's answer was lost")]
     AnswerLost(#[source] reqwest::Error),
@@ -34,7 +38,10 @@ impl RefreshError {
         match code_of(body).as_deref().and_then(reason_of_code) {
             Some(reason) => Self::Refused(reason),
             None if status == 401 => Self::Refused(LoginReason::Revoked),
-            None => Self::Failed(status),
+            // It refused the request, or never came to work on it.
+            None if matches!(status, 400..=499 | 500 | 503) => Self::Failed(status),
+            // A gateway that lost the issuer's answer (502, 504, 52x), or nothing that is known.
+            None => Self::Unclear(status),
         }
     }
 }
@@ -102,6 +109,18 @@ mod tests {
         );
         let suspended = r#"{"error":{"code":"account_suspended"}}"#;
         assert_eq!(reason(403, suspended), Some(LoginReason::AccountDisabled));
+    }
+
+    #[test]
+    fn only_a_plain_refusal_says_that_the_token_was_not_used() {
+        let unused = |status| {
+            matches!(
+                RefreshError::from_answer(status, b"<html>"),
+                RefreshError::Failed(_)
+            )
+        };
+        assert!([400, 403, 429, 500, 503].into_iter().all(unused));
+        assert!(![201, 204, 302, 502, 504, 520, 524].into_iter().any(unused));
     }
 
     #[test]

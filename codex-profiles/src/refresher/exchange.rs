@@ -9,7 +9,10 @@ use codex_auth::{
     secret::RefreshToken,
 };
 use jiff::{SignedDuration, Timestamp};
-use tokio::{sync::OwnedMutexGuard, time};
+use tokio::{
+    sync::OwnedMutexGuard,
+    time::{self, Instant},
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -17,7 +20,7 @@ use crate::{
     error::StoreError,
     faults::Step,
     fs::{ReadError, atomic, lock::FileLock},
-    journal::{RefreshIntent, RefreshJournal},
+    journal::{RefreshIntent, RefreshJournal, Rescue},
     keep::is_newer,
     profile::Place,
     refresher::{Flight, landing::Unlanded, login_required, same_access},
@@ -139,6 +142,9 @@ impl Exchange {
             Ok(()) => {
                 self.flight.backoff.reset();
                 self.flight.refused = None;
+                if self.reason == RefreshReason::UnauthorizedRecovery {
+                    self.note_recovery(&answer.login);
+                }
                 info!(profile = %self.place.reference(), "refreshed");
                 Ok(answer.login)
             }
@@ -146,6 +152,16 @@ impl Exchange {
                 self.flight.unlanded = Some(answer);
                 Err(self.store.failed(error))
             }
+        }
+    }
+
+    fn note_recovery(&mut self, login: &AuthDotJson) {
+        let now = Some(Instant::now());
+        self.flight.recovered = now;
+        // A login that named no owner has another identity, so another flight, from now on.
+        let next = self.store.flights.of(&login.identity().fingerprint());
+        if let Ok(mut next) = next.try_lock_owned() {
+            next.recovered = now;
         }
     }
 
@@ -293,12 +309,14 @@ impl Disk {
         let lock = FileLock::acquire(&self.home.refresh_lock(&fingerprint), 0o600, LOCK_LIMIT)?;
         let journal = RefreshJournal::new(self, &fingerprint);
         self.wait_for_codex_to_commit(held);
-        let rescued = journal.answer();
+        let rescued = journal.rescue()?;
         if let Err(error) = self.settle(&journal) {
             // The answer of an earlier refresh is on disk, if not where it belongs.
             return match rescued {
-                Some(login) => Ok(Prepared::Have(Arc::new(login))),
-                None => Err(error),
+                Rescue::Answer(login) if login.may_follow(held) => {
+                    Ok(Prepared::Have(Arc::new(login)))
+                }
+                _ => Err(error),
             };
         }
         let login = self
@@ -335,7 +353,7 @@ impl Disk {
             return Ok(Prepared::Refused { token, reason });
         }
         let before = journal
-            .intent()
+            .intent()?
             .filter(|intent| intent.token_fingerprint == token);
         let attempts = before.map_or(1, |intent| intent.attempts + 1);
         if attempts > MAX_ATTEMPTS {
@@ -360,7 +378,7 @@ impl Disk {
         atomic::probe(&path, login.to_bytes().len()).map_err(StoreError::io(&path))
     }
 
-    fn record_refusal(
+    pub(super) fn record_refusal(
         &self,
         place: &Place,
         token: &str,

@@ -2,12 +2,17 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use codex_auth::AuthDotJson;
+use codex_auth::{AuthDotJson, LoginReason};
 use tracing::{error, warn};
 
 use crate::{
-    disk::Disk, error::StoreError, faults::Step, fs::lock::FileLock, journal::RefreshJournal,
-    keep::was_spent, profile::Place,
+    disk::Disk,
+    error::StoreError,
+    faults::Step,
+    fs::lock::FileLock,
+    journal::{RefreshIntent, RefreshJournal, Rescue},
+    keep::was_spent,
+    profile::Place,
 };
 
 /// A disk that refuses once may take it a moment later.
@@ -114,21 +119,41 @@ impl Disk {
     /// Resolves what a refresh that did not come to its end left behind. Posts nothing. Only for
     /// whoever holds the identity's lock.
     pub(crate) fn settle(&self, journal: &RefreshJournal) -> Result<(), StoreError> {
-        let intent = journal.intent();
-        if let Some(answer) = journal.answer() {
-            match &intent {
-                Some(intent) => {
-                    self.put_in_place(&intent.place(), &answer, &intent.token_fingerprint)?;
-                }
-                None => drop(self.keep(&self.lock_profiles()?, &answer, None)?),
+        let intent = journal.intent()?;
+        match (journal.rescue()?, intent) {
+            (Rescue::Answer(answer), Some(intent)) => {
+                self.put_in_place(&intent.place(), &answer, &intent.token_fingerprint)?;
+                // Another account's answer went to a place of its own, and is followed by nothing
+                // here: the crash came before that was recorded.
+                self.give_up_if_held(Some(intent))?;
             }
-            return journal.clear();
-        }
-        match intent {
-            Some(intent) if self.holds(&intent.place(), &intent.token_fingerprint) => Ok(()),
+            (Rescue::Answer(answer), None) => {
+                self.keep(&self.lock_profiles()?, &answer, None)?;
+            }
+            (Rescue::Broken, intent) => {
+                self.give_up_if_held(intent)?;
+                journal.set_rescue_aside()?;
+            }
+            (Rescue::Nothing, Some(intent))
+                if self.holds(&intent.place(), &intent.token_fingerprint) =>
+            {
+                return Ok(());
+            }
             // The token has been followed by another: the refresh came through, or Codex's did.
-            _ => journal.clear(),
+            (Rescue::Nothing, _) => {}
         }
+        journal.clear()
+    }
+
+    /// Records that a token whose answer was begun to be noted is spent, so that it is not posted
+    /// again, where nothing has followed it.
+    fn give_up_if_held(&self, intent: Option<RefreshIntent>) -> Result<(), StoreError> {
+        let Some(intent) = intent else { return Ok(()) };
+        let (place, token) = (intent.place(), &intent.token_fingerprint);
+        if !self.holds(&place, token) {
+            return Ok(());
+        }
+        self.record_refusal(&place, token, LoginReason::OutcomeUnknown)
     }
 
     /// Whether the token is still the one at a place, or may be.

@@ -694,3 +694,183 @@ async fn what_cannot_serve_says_so() {
         );
     }
 }
+
+fn journal_fingerprint(store: &ProfileStore) -> String {
+    let login = store.disk.profile(&name("work")).unwrap();
+    login.identity().fingerprint()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_journal_that_cannot_be_read_is_not_an_absent_one() {
+    type PathOf = fn(&crate::CodexHome, &str) -> std::path::PathBuf;
+    for path_of in [
+        crate::CodexHome::refresh_rescue as PathOf,
+        crate::CodexHome::refresh_intent,
+    ] {
+        let world = World::new().await;
+        let old = world.put_expired_everywhere();
+        let store = world.store();
+        let path = path_of(&world.home, &journal_fingerprint(&store));
+        std::fs::create_dir_all(world.home.journal()).unwrap();
+        // What is no file can be replaced and removed like one, but not read.
+        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+
+        for store in [store, world.store()] {
+            let error = ask(&store).await.unwrap_err();
+            assert!(matches!(error, CredentialError::Storage { .. }), "{error}");
+        }
+
+        assert_eq!((world.posts(), world.profile("work")), (0, old));
+        assert!(!path.is_file() && path.exists(), "nothing took its place");
+    }
+}
+
+#[tokio::test]
+async fn a_torn_answer_is_set_aside_and_its_token_not_posted_again() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    let store = world.store();
+    let rescue = world.home.refresh_rescue(&journal_fingerprint(&store));
+    store.disk.faults.plan(Step::AnswerNoted, Fault::Crash);
+    assert!(ask(&store).await.is_err());
+    drop(store);
+    let torn = std::fs::read(&rescue).unwrap()[..300].to_vec();
+    atomic_write(&rescue, &torn);
+
+    for store in [world.store(), world.store()] {
+        let error = ask(&store).await.unwrap_err();
+        assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
+    }
+
+    assert_eq!(world.posts(), 1);
+    let left: Vec<_> = world.home.journal().read_dir().unwrap().collect();
+    let [Ok(aside)] = left.as_slice() else {
+        panic!("{left:?}")
+    };
+    assert_eq!(std::fs::read(aside.path()).unwrap(), torn);
+}
+
+#[tokio::test]
+async fn an_answer_of_a_gateway_counts_as_lost_and_ends_after_two_attempts() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    world.fake.fault(IssuerFault::refresh_status(502).always());
+    for _ in 0..2 {
+        assert!(matches!(
+            ask(&world.store()).await,
+            Err(CredentialError::Unavailable { .. })
+        ));
+    }
+    for _ in 0..2 {
+        let error = ask(&world.store()).await.unwrap_err();
+        assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
+    }
+    assert_eq!(world.fake.requests_to("/oauth/token").len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_without_tokens_has_spent_the_token() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    let answer = IssuerFault::status(200).json(json!({"access_token": "", "refresh_token": 1}));
+    world.fake.fault(answer.path("/oauth/token"));
+    for store in [world.store(), world.store()] {
+        let error = ask(&store).await.unwrap_err();
+        assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
+    }
+    assert_eq!(world.fake.requests_to("/oauth/token").len(), 1);
+}
+
+#[tokio::test]
+async fn a_crash_while_another_accounts_tokens_are_kept_posts_nothing_again() {
+    for step in [Step::AnswerNoted, Step::BeforeProfileWritten] {
+        let world = World::new().await;
+        let old = world.put_expired_everywhere();
+        let strangers = world.fake.auth_json(&world.bob());
+        let answer = IssuerFault::status(200).json(strangers["tokens"].clone());
+        world.fake.fault(answer.path("/oauth/token"));
+        let store = world.store();
+        store.disk.faults.plan(step, Fault::Crash);
+        assert!(ask(&store).await.is_err());
+        drop(store);
+
+        for store in [world.store(), world.store()] {
+            let error = ask(&store).await.unwrap_err();
+            assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown, "{step:?}");
+        }
+
+        assert_eq!(world.fake.requests_to("/oauth/token").len(), 1, "{step:?}");
+        assert_eq!((world.profile("work"), world.live()), (old.clone(), old));
+        assert_eq!(token(&world.profile("unsaved-1")), token(&strangers));
+    }
+}
+
+#[tokio::test]
+async fn another_accounts_tokens_never_serve_while_they_cannot_be_kept() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    let strangers = world.fake.auth_json(&world.bob());
+    let answer = IssuerFault::status(200).json(strangers["tokens"].clone());
+    world.fake.fault(answer.path("/oauth/token"));
+    let store = world.store();
+    store
+        .disk
+        .faults
+        .plan(Step::BeforeProfileWritten, Fault::Full);
+    for _ in 0..2 {
+        let error = ask(&store).await.unwrap_err();
+        assert!(matches!(error, CredentialError::Storage { .. }), "{error}");
+    }
+    assert_eq!(world.fake.requests_to("/oauth/token").len(), 1);
+}
+
+#[tokio::test]
+async fn tokens_that_are_refused_as_soon_as_they_are_issued_are_not_rotated_in_a_loop() {
+    let world = World::new().await;
+    world.put_profile("work", &world.fake.auth_json(&world.ada()));
+    world.put_current("work");
+    let store = world.store();
+    let mut stale = ask(&store).await.unwrap();
+    stale = store.refresh(&stale).await.unwrap();
+    for _ in 0..3 {
+        let error = store.refresh(&stale).await.unwrap_err();
+        assert_eq!(reason_of(&error), LoginReason::Refused);
+    }
+    assert_eq!(world.posts(), 1);
+
+    // It is for the upstream to say whether the login serves again, and for a person to refresh.
+    assert!(ask(&store).await.unwrap().same_bearer(&stale));
+    let forced = RefreshReason::Forced;
+    store.refresh_profile(&name("work"), forced).await.unwrap();
+    assert!(!store.refresh(&stale).await.unwrap().same_bearer(&stale));
+    assert_eq!(world.posts(), 2);
+}
+
+#[tokio::test]
+async fn a_login_that_names_no_owner_is_not_rotated_in_a_loop_either() {
+    let world = World::new().await;
+    let mut login = world.fake.auth_json(&world.ada());
+    login["tokens"] = json!({"access_token": "opaque", "refresh_token": token(&login)});
+    world.put_profile("work", &login);
+    world.put_current("work");
+    let store = world.store();
+    let stale = ask(&store).await.unwrap();
+    let stale = store.refresh(&stale).await.unwrap();
+    let error = store.refresh(&stale).await.unwrap_err();
+    assert_eq!(
+        (reason_of(&error), world.posts()),
+        (LoginReason::Refused, 1)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_minute_after_a_401_another_may_lead_to_a_refresh() {
+    let mut flight = super::Flight::default();
+    assert!(!flight.has_just_recovered());
+    flight.recovered = Some(tokio::time::Instant::now());
+    tokio::time::advance(Duration::from_secs(59)).await;
+    assert!(flight.has_just_recovered());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(!flight.has_just_recovered());
+}

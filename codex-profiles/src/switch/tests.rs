@@ -323,3 +323,102 @@ async fn a_current_profile_that_is_broken_is_never_replaced_by_another_login() {
     let broken = world.store().route(None).await;
     assert!(matches!(broken, Err(CredentialError::Storage { .. })));
 }
+
+#[tokio::test]
+async fn a_choice_that_cannot_be_understood_never_lets_another_account_serve() {
+    let world = two_profiles().await;
+    let store = world.store();
+    for broken in [&b"../home"[..], b"\xff", b"two\nlines"] {
+        fs::remove_file(world.home.current_profile()).unwrap();
+        crate::fs::atomic::write(&world.home.current_profile(), broken).unwrap();
+
+        for _ in 0..2 {
+            let error = store.credentials(&RouteHint::default()).await.unwrap_err();
+            let CredentialError::Storage { path, source } = error else {
+                panic!("{error}")
+            };
+            assert_eq!(path, world.home.current_profile());
+            assert!(source.to_string().contains("codex-router use"), "{source}");
+        }
+        let kept = store.remove(&name("work")).await;
+        assert!(matches!(kept, Err(StoreError::ChoiceUnreadable { .. })));
+        let report = store.report().await.unwrap();
+        assert_eq!((report.current, report.profiles.len()), (None, 2));
+
+        let switched = store.use_profile(&name("home")).await.unwrap();
+        assert_eq!(switched.previous, None);
+        let home = ("home".to_owned(), RouteSource::Current);
+        assert_eq!(route(&store).await, home);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_choice_that_cannot_be_read_is_not_remembered_as_none() {
+    let world = two_profiles().await;
+    let (store, path) = (world.store(), world.home.current_profile());
+    fs::remove_file(&path).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let error = store.credentials(&RouteHint::default()).await.unwrap_err();
+    assert!(matches!(error, CredentialError::Storage { .. }), "{error}");
+
+    drop(socket);
+    world.put_current("home");
+    let home = ("home".to_owned(), RouteSource::Current);
+    assert_eq!(route(&store).await, home);
+}
+
+#[tokio::test]
+async fn an_empty_choice_is_none() {
+    let world = two_profiles().await;
+    crate::fs::atomic::write(&world.home.current_profile(), b"\xef\xbb\xbf \n").unwrap();
+    let live = ("work".to_owned(), RouteSource::LiveLogin);
+    assert_eq!(route(&world.store()).await, live);
+}
+
+fn set_aside(world: &World) -> Vec<String> {
+    let entries = fs::read_dir(world.home.root()).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.to_string_lossy().contains("auth.json.broken-"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_live_login_of_an_unknown_kind_is_kept_and_never_replaced_by_another() {
+    let world = two_profiles().await;
+    let login = |secret: &str| json!({"auth_mode": "tomorrow", "novel_secret": secret});
+    world.put_profile("novel", &login("saved"));
+    world.put_live(&login("planted"));
+
+    let switched = world.store().use_profile(&name("novel")).await.unwrap();
+
+    assert_eq!(switched.kept_as, Some(name("unsaved-1")));
+    assert_eq!(world.profile("unsaved-1"), login("planted"));
+    assert_eq!(world.live(), login("saved"));
+}
+
+#[tokio::test]
+async fn a_live_file_without_a_login_is_set_aside_if_anything_is_in_it() {
+    for (live, kept) in [
+        (json!({"novel_secret": "planted"}), true),
+        (json!({"OPENAI_API_KEY": null, "novel": ["planted"]}), true),
+        (
+            json!({"auth_mode": "chatgpt", "tokens": {"refresh_token": "rt"}}),
+            true,
+        ),
+        (json!({"auth_mode": "apikey", "OPENAI_API_KEY": ""}), false),
+        (
+            json!({"OPENAI_API_KEY": null, "tokens": null, "novel": null, "last_refresh": "x"}),
+            false,
+        ),
+    ] {
+        let world = two_profiles().await;
+        world.put_live(&live);
+        world.store().use_profile(&name("home")).await.unwrap();
+        assert_eq!(world.live(), world.profile("home"));
+        let aside = set_aside(&world);
+        assert_eq!(aside, vec![live.to_string(); usize::from(kept)]);
+    }
+}
