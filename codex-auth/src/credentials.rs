@@ -102,10 +102,10 @@ impl Credentials {
         self.authorization == other.authorization
     }
 
-    /// Whether `other` acts for the same account or workspace, as far as both say which.
+    /// Whether `other` is of the same kind, and acts for the same account or workspace.
     #[must_use]
     pub fn same_account(&self, other: &Self) -> bool {
-        self.mode == other.mode && self.account_id.is_some() && self.account_id == other.account_id
+        self.mode == other.mode && self.account_id == other.account_id
     }
 
     /// Replaces whatever identity `headers` carry by this one.

@@ -189,6 +189,8 @@ pub enum LoginReason {
     NoRefreshToken,
     /// The upstream refused a login that cannot be refreshed, such as an API key.
     Refused,
+    /// Another account's login took its place while a request was under way: ask again.
+    Replaced,
 }
 
 impl fmt::Display for LoginReason {
@@ -200,7 +202,8 @@ impl fmt::Display for LoginReason {
             Self::AccountDisabled => "its account is disabled",
             Self::OutcomeUnknown => "a refresh was sent and its answer lost",
             Self::NoRefreshToken => "it has no refresh token and its access token has expired",
-            Self::Refused => "the server refused its key",
+            Self::Refused => "the server refused it",
+            Self::Replaced => "another account's login has taken its place",
         })
     }
 }

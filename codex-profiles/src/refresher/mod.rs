@@ -122,6 +122,10 @@ impl CredentialProvider for ProfileStore {
     async fn refresh(&self, stale: &Credentials) -> Result<Credentials, CredentialError> {
         let found = self.resolve(Some(stale.profile())).await?;
         let credentials = self.credentials_of(&found.place, &found.login)?;
+        if !credentials.same_account(stale) {
+            // What the request holds was meant for the account before.
+            return Err(login_required(&found.place, LoginReason::Replaced));
+        }
         if !credentials.same_bearer(stale) {
             return Ok(credentials);
         }

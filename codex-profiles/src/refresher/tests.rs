@@ -216,6 +216,19 @@ async fn after_a_401_the_login_on_disk_is_tried_before_the_issuer() {
 }
 
 #[tokio::test]
+async fn a_refused_request_is_not_sent_again_as_somebody_else() {
+    let world = World::new().await;
+    world.put_profile("work", &world.login_with(&world.ada(), 9_000));
+    world.put_current("work");
+    let store = world.store();
+    let ada = ask(&store).await.unwrap();
+    world.put_profile("work", &world.login_with(&world.bob(), 9_000));
+    let error = store.refresh(&ada).await.unwrap_err();
+    let told = (reason_of(&error), world.posts());
+    assert_eq!(told, (LoginReason::Replaced, 0));
+}
+
+#[tokio::test]
 async fn an_api_key_that_is_refused_cannot_be_refreshed() {
     let world = World::new().await;
     world.put_profile("key", &world.fake.api_key_auth_json("sk-planted"));
