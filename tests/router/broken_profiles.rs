@@ -141,7 +141,7 @@ async fn a_current_profile_that_breaks_is_never_replaced_by_another() {
     let world = World::two_accounts();
     write(&world.home.profile("work"), "{\"tokens\":");
     let answer = Answer::to(world.router.say("hello")).await;
-    assert_eq!(answer.error(503), "profile_unreadable");
+    assert_eq!(answer.error(503), "profile_unavailable");
     assert!(world.fake.model_calls().is_empty());
     assert_eq!(
         fs::read_to_string(world.home.profile("work")).unwrap(),

@@ -62,7 +62,10 @@ async fn a_folder_made_by_hand_is_a_profile_without_a_restart() {
             .say("hello")
             .header("x-codex-profile", "by hand ü")
     };
-    assert_eq!(Answer::to(by_hand()).await.error(404), "unknown_profile");
+    assert_eq!(
+        Answer::to(by_hand()).await.error(404),
+        "profile_unavailable"
+    );
     let login = world.fake.auth_json(&Account::new("user-3", "acct-3"));
     world.home.add("by hand ü", &login);
     let answer = Answer::to(by_hand()).await;
@@ -76,7 +79,10 @@ async fn a_folder_made_by_hand_is_a_profile_without_a_restart() {
         Some("acct-3")
     );
     std::fs::remove_dir_all(world.home.path("profiles/by hand ü")).unwrap();
-    assert_eq!(Answer::to(by_hand()).await.error(404), "unknown_profile");
+    assert_eq!(
+        Answer::to(by_hand()).await.error(404),
+        "profile_unavailable"
+    );
 }
 
 #[tokio::test]
@@ -125,7 +131,7 @@ async fn an_unknown_profile_is_an_error_and_never_served_by_another() {
             .header("x-codex-profile", "nobody"),
     ] {
         let answer = Answer::to(request).await;
-        assert_eq!(answer.error(404), "unknown_profile");
+        assert_eq!(answer.error(404), "profile_unavailable");
         assert_eq!(answer.header("x-codex-router-error"), Some("router"));
         assert_eq!(answer.header("x-codex-router-profile"), None);
     }

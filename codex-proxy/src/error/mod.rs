@@ -229,7 +229,7 @@ impl From<&CredentialError> for ApiError {
             }
             CredentialError::UnknownProfile(_) => Self::router(
                 StatusCode::NOT_FOUND,
-                "unknown_profile",
+                "profile_unavailable",
                 format!("{error}: `codex-router list` shows those there are"),
             ),
             // Never a 401: it would make Codex spend its own refresh token (wire reference 6.4).
@@ -247,7 +247,7 @@ impl From<&CredentialError> for ApiError {
                 "unsupported_login",
                 format!("{error}: choose another profile with `codex-router use`"),
             ),
-            _ => Self::router(unavailable, "profile_unreadable", error.to_string()),
+            _ => Self::router(unavailable, "profile_unavailable", error.to_string()),
         }
     }
 }
