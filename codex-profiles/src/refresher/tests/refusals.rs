@@ -1,0 +1,194 @@
+//! What an answer of the issuer that brings no tokens means, and for how long.
+
+use std::time::Duration;
+
+use codex_auth::{CredentialError, CredentialProvider as _, LoginReason, refresh::RefreshReason};
+use fake_openai::Fault as IssuerFault;
+use serde_json::json;
+
+use super::{access, ask, bearer, reason_of};
+use crate::testing::{World, name, token};
+
+#[tokio::test]
+async fn a_final_refusal_is_kept_for_that_token_and_ends_with_it() {
+    let world = World::new().await;
+    let old = world.put_expired_everywhere();
+    world.fake.expire_refresh_token(&token(&old));
+
+    for store in [world.store(), world.store()] {
+        for _ in 0..3 {
+            let error = ask(&store).await.unwrap_err();
+            assert_eq!(reason_of(&error), LoginReason::Expired);
+        }
+    }
+    assert_eq!(
+        world.posts(),
+        1,
+        "never the same token again, not even after a restart"
+    );
+    let report = serde_json::to_value(world.store().report().await.unwrap()).unwrap();
+    assert_eq!(report["profiles"][0]["state"], "needs_login");
+    assert_eq!(report["profiles"][0]["reason"], "expired");
+
+    let store = world.store();
+    assert!(ask(&store).await.is_err());
+    world.put_profile("work", &world.fake.auth_json(&world.ada()));
+    assert!(ask(&store).await.is_ok());
+}
+
+#[tokio::test]
+async fn during_a_pause_nothing_is_posted_and_a_living_token_serves() {
+    let world = World::new().await;
+    let old = world.login_with(&world.ada(), 60);
+    world.put_profile("work", &old);
+    world.put_current("work");
+    world.fake.fault(IssuerFault::refresh_status(500).always());
+    let store = world.store();
+
+    for _ in 0..5 {
+        assert_eq!(bearer(&ask(&store).await.unwrap()), access(&old));
+    }
+
+    let asked = world.fake.requests_to("/oauth/token").len();
+    assert_eq!(asked, 1);
+    let stale = ask(&store).await.unwrap();
+    let error = store.refresh(&stale).await.unwrap_err();
+    assert!(
+        matches!(error, CredentialError::Unavailable { .. }),
+        "{error}"
+    );
+
+    world.fake.clear_faults();
+    tokio::time::sleep(Duration::from_millis(1400)).await;
+    assert_ne!(bearer(&ask(&store).await.unwrap()), access(&old));
+    assert_eq!(world.fake.reuse_count(), 0);
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_once_more_and_never_again() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    world.fake.fault(IssuerFault::refresh_lost());
+    let store = world.store();
+    let error = ask(&store).await.unwrap_err();
+    assert!(
+        matches!(error, CredentialError::Unavailable { .. }),
+        "{error}"
+    );
+
+    // Another process, without the pause in memory.
+    let store = world.store();
+    for _ in 0..3 {
+        let error = ask(&store).await.unwrap_err();
+        assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
+    }
+    assert_eq!(
+        reason_of(&ask(&world.store()).await.unwrap_err()),
+        LoginReason::OutcomeUnknown
+    );
+    assert_eq!(world.posts(), 2);
+}
+
+#[tokio::test]
+async fn answers_that_never_come_end_after_two_attempts() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    world
+        .fake
+        .fault(IssuerFault::refused().path("/oauth/token").always());
+    for _ in 0..2 {
+        assert!(matches!(
+            ask(&world.store()).await,
+            Err(CredentialError::Unavailable { .. })
+        ));
+    }
+    for _ in 0..3 {
+        let error = ask(&world.store()).await.unwrap_err();
+        assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
+    }
+    assert_eq!(world.fake.requests_to("/oauth/token").len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_nobody_understands_has_spent_the_token() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    world
+        .fake
+        .fault(IssuerFault::status(200).html("<html>").path("/oauth/token"));
+    for store in [world.store(), world.store()] {
+        let error = ask(&store).await.unwrap_err();
+        assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
+    }
+    assert_eq!(world.fake.requests_to("/oauth/token").len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_of_a_gateway_counts_as_lost_and_ends_after_two_attempts() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    world.fake.fault(IssuerFault::refresh_status(502).always());
+    for _ in 0..2 {
+        assert!(matches!(
+            ask(&world.store()).await,
+            Err(CredentialError::Unavailable { .. })
+        ));
+    }
+    for _ in 0..2 {
+        let error = ask(&world.store()).await.unwrap_err();
+        assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
+    }
+    assert_eq!(world.fake.requests_to("/oauth/token").len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_without_tokens_has_spent_the_token() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    let answer = IssuerFault::status(200).json(json!({"access_token": "", "refresh_token": 1}));
+    world.fake.fault(answer.path("/oauth/token"));
+    for store in [world.store(), world.store()] {
+        let error = ask(&store).await.unwrap_err();
+        assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
+    }
+    assert_eq!(world.fake.requests_to("/oauth/token").len(), 1);
+}
+
+#[tokio::test]
+async fn tokens_that_are_refused_as_soon_as_they_are_issued_are_not_rotated_in_a_loop() {
+    let world = World::new().await;
+    world.put_profile("work", &world.fake.auth_json(&world.ada()));
+    world.put_current("work");
+    let store = world.store();
+    let mut stale = ask(&store).await.unwrap();
+    stale = store.refresh(&stale).await.unwrap();
+    for _ in 0..3 {
+        let error = store.refresh(&stale).await.unwrap_err();
+        assert_eq!(reason_of(&error), LoginReason::Refused);
+    }
+    assert_eq!(world.posts(), 1);
+
+    // It is for the upstream to say whether the login serves again, and for a person to refresh.
+    assert!(ask(&store).await.unwrap().same_bearer(&stale));
+    let forced = RefreshReason::Forced;
+    store.refresh_profile(&name("work"), forced).await.unwrap();
+    assert!(!store.refresh(&stale).await.unwrap().same_bearer(&stale));
+    assert_eq!(world.posts(), 2);
+}
+
+#[tokio::test]
+async fn a_login_that_names_no_owner_is_not_rotated_in_a_loop_either() {
+    let world = World::new().await;
+    let mut login = world.fake.auth_json(&world.ada());
+    login["tokens"] = json!({"access_token": "opaque", "refresh_token": token(&login)});
+    world.put_profile("work", &login);
+    world.put_current("work");
+    let store = world.store();
+    let stale = ask(&store).await.unwrap();
+    let stale = store.refresh(&stale).await.unwrap();
+    let error = store.refresh(&stale).await.unwrap_err();
+    assert_eq!(
+        (reason_of(&error), world.posts()),
+        (LoginReason::Refused, 1)
+    );
+}
