@@ -113,6 +113,17 @@ impl Identity {
         }
     }
 
+    /// Whether both are known to be one person, in whatever workspaces.
+    #[must_use]
+    pub fn is_same_person(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::ChatGpt { user_id: one, .. }, Self::ChatGpt { user_id: other, .. }) => {
+                one.is_some() && one == other
+            }
+            _ => false,
+        }
+    }
+
     /// A short name that is fit for a file name and gives nothing away: 32 hexadecimal digits.
     #[must_use]
     pub fn fingerprint(&self) -> String {
@@ -319,6 +330,10 @@ mod tests {
         assert!(!full.is_compatible_with(&identity(Some("u2"), "a1")));
         assert!(!full.is_compatible_with(&identity(Some("u1"), "a2")));
         assert!(!full.is_compatible_with(&Identity::Key("a1".into())));
+
+        assert!(full.is_same_person(&identity(Some("u1"), "a2")));
+        assert!(!full.is_same_person(&identity(Some("u2"), "a1")));
+        assert!(!identity(None, "a1").is_same_person(&identity(None, "a1")));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
 };
 
 const USERS: [&str; 3] = ["a", "b", "c"];
-const POINTS: [Step; 13] = [
+const POINTS: [Step; 14] = [
     Step::RescueReserved,
     Step::IntentNoted,
     Step::BeforeAnswerNoted,
@@ -25,6 +25,7 @@ const POINTS: [Step; 13] = [
     Step::ProfileWritten,
     Step::BeforeLiveWritten,
     Step::LiveWritten,
+    Step::SpentRecorded,
     Step::RescueRemoved,
     Step::SwitchNoted,
     Step::SavedBack,

@@ -23,6 +23,8 @@ use crate::{
         stamp::Stamp,
     },
     home::CodexHome,
+    ledger::LedgerCache,
+    neighbours::Neighbours,
     profile::{Place, ProfileName, ProfileNameError},
 };
 
@@ -30,6 +32,9 @@ use crate::{
 const PROFILES_LIMIT: Duration = Duration::from_secs(20);
 /// Codex holds its first lock over a whole commit, and the second for milliseconds.
 const CODEX_LIMIT: Duration = Duration::from_secs(10);
+
+/// How often the live login may change under our hands before we give up.
+pub(crate) const MAX_TRIES: usize = 5;
 
 /// What a file without a login may hold all the same (wire reference 1.2), and values that say
 /// nothing.
@@ -41,6 +46,8 @@ const EMPTY_VALUES: [&str; 3] = ["null", "\"\"", "{}"];
 pub(crate) struct Disk {
     pub(crate) home: CodexHome,
     pub(crate) faults: Faults,
+    pub(crate) ledger_cache: LedgerCache,
+    pub(crate) neighbours: Neighbours,
 }
 
 /// Proof that nobody else of us changes a saved login or switches.
@@ -49,13 +56,20 @@ pub(crate) struct ProfilesLock {
     _lock: FileLock,
 }
 
+/// The live login, or what is wrong with it.
+pub(crate) type LiveRead = Result<Arc<AuthDotJson>, ReadError>;
+
 /// A folder of `profiles/`, with the name that it may or may not have.
 pub(crate) type FolderName = Result<ProfileName, (String, ProfileNameError)>;
 
 impl Disk {
     pub(crate) fn new(home: CodexHome) -> Self {
-        let faults = Faults::default();
-        Self { home, faults }
+        Self {
+            home,
+            faults: Faults::default(),
+            ledger_cache: LedgerCache::default(),
+            neighbours: Neighbours::of_this_machine(),
+        }
     }
 
     pub(crate) fn path_of(&self, place: &Place) -> PathBuf {
@@ -180,23 +194,42 @@ impl Disk {
     }
 
     /// Reads the live login under Codex's own locks and writes what `decide` makes of it, if
-    /// anything. Says whether it wrote.
+    /// anything. Says whether it wrote. `decide` is asked again when the login changes meanwhile.
     pub(crate) fn change_live(
         &self,
-        decide: impl FnOnce(&Result<Arc<AuthDotJson>, ReadError>) -> Option<AuthDotJson>,
+        mut decide: impl FnMut(&LiveRead) -> Option<AuthDotJson>,
     ) -> Result<bool, StoreError> {
         let path = self.home.auth_json();
-        let real = self.live_target()?;
         let _commit = self.lock_codex()?;
-        let _file = FileLock::acquire(&beside(&real), 0o600, CODEX_LIMIT)?;
-        let Some(login) = decide(&self.live()) else {
-            return Ok(false);
-        };
-        set_aside_unreadable(&path)?;
-        self.faults
-            .at(Step::BeforeLiveWritten)
-            .and_then(|()| atomic::replace(&real, &login.to_bytes()))
-            .map_err(StoreError::io(&real))?;
+        for _ in 0..MAX_TRIES {
+            let seen = self.live();
+            let Some(login) = decide(&seen) else {
+                return Ok(false);
+            };
+            if self.replace_live(&seen, &login)? {
+                return Ok(true);
+            }
+        }
+        Err(StoreError::Contended { path })
+    }
+
+    /// Puts `login` in the place of what was `seen` there, if it still is. Codex gives up on a
+    /// commit of its own, and posts a spent token, when its second lock is held for long (wire
+    /// reference 1.4); so all that is slow is done before it is taken.
+    fn replace_live(&self, seen: &LiveRead, login: &AuthDotJson) -> Result<bool, StoreError> {
+        let real = self.live_target()?;
+        let failed = || StoreError::io(&real);
+        set_aside_unreadable(&self.home.auth_json())?;
+        self.faults.at(Step::BeforeLiveWritten).map_err(failed())?;
+        let prepared = atomic::prepare(&real, &login.to_bytes()).map_err(failed())?;
+        {
+            let _file = FileLock::acquire(&beside(&real), 0o600, CODEX_LIMIT)?;
+            if !is_same(seen, &self.live()) {
+                return Ok(false);
+            }
+            prepared.put_in_place().map_err(failed())?;
+        }
+        atomic::sync_folder_of(&real).map_err(failed())?;
         Ok(true)
     }
 
@@ -268,6 +301,18 @@ fn holds_something(path: &Path) -> bool {
             !NO_SECRETS.contains(&name.as_str()) && !EMPTY_VALUES.contains(&value.get())
         })
     })
+}
+
+/// Whether the live file still holds what was read before. What cannot be read is set aside by
+/// whoever replaces it.
+pub(crate) fn is_same(before: &LiveRead, now: &LiveRead) -> bool {
+    match (before, now) {
+        (Ok(before), Ok(now)) => {
+            before.identity() == now.identity() && before.holds_same_secrets(now)
+        }
+        (Err(_), Err(_)) => true,
+        _ => false,
+    }
 }
 
 fn beside(file: &Path) -> PathBuf {

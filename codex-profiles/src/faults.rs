@@ -14,6 +14,7 @@ pub(crate) enum Step {
     ProfileWritten,
     BeforeLiveWritten,
     LiveWritten,
+    SpentRecorded,
     RescueRemoved,
     SwitchNoted,
     SavedBack,

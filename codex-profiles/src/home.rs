@@ -98,23 +98,34 @@ impl CodexHome {
         self.router().join("journal")
     }
 
-    /// What is known before and while the token of this identity is spent.
-    pub(crate) fn refresh_intent(&self, fingerprint: &str) -> PathBuf {
-        self.journal().join(format!("{fingerprint}.json"))
+    /// What is known before and while the token of this fingerprint is spent.
+    pub(crate) fn refresh_intent(&self, token: &str) -> PathBuf {
+        self.journal().join(format!("{token}.json"))
     }
 
     /// Room on disk for the issuer's answer, taken before it is asked.
-    pub(crate) fn refresh_rescue(&self, fingerprint: &str) -> PathBuf {
-        self.journal().join(format!("{fingerprint}.rescue.json"))
+    pub(crate) fn refresh_rescue(&self, token: &str) -> PathBuf {
+        self.journal().join(format!("{token}.rescue.json"))
     }
 
     pub(crate) fn switch_intent(&self) -> PathBuf {
         self.journal().join("switch.json")
     }
 
-    /// Held around the whole refresh of one identity.
-    pub(crate) fn refresh_lock(&self, fingerprint: &str) -> PathBuf {
-        self.router().join(format!("refresh-{fingerprint}.lock"))
+    /// Held while the token of this fingerprint is spent. Tokens come and go and lock files stay,
+    /// so many tokens share one: that two of them wait for each other does no harm.
+    pub(crate) fn refresh_lock(&self, token: &str) -> PathBuf {
+        let bucket: String = token.chars().take(2).collect();
+        self.router().join(format!("refresh-{bucket}.lock"))
+    }
+
+    /// The tokens that are spent, by their fingerprints.
+    pub(crate) fn spent_tokens(&self) -> PathBuf {
+        self.router().join("spent.json")
+    }
+
+    pub(crate) fn spent_lock(&self) -> PathBuf {
+        self.router().join("spent.lock")
     }
 
     /// Held around every re-read, comparison and write of a saved login, and around a switch.

@@ -11,7 +11,7 @@ use std::{
 
 use codex_auth::{AuthDotJson, auth_json::MAX_BYTES};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     disk::Disk,
@@ -92,23 +92,32 @@ pub(crate) enum Rescue {
     Broken,
 }
 
-/// The notes about one identity's refresh. Only whoever holds its lock may touch them.
+/// The notes about the refresh that spends one token. Only whoever holds its lock may touch them.
 #[derive(Debug, Clone)]
 pub(crate) struct RefreshJournal {
     disk: Disk,
-    fingerprint: String,
+    token: String,
 }
 
 impl RefreshJournal {
-    pub(crate) fn new(disk: &Disk, fingerprint: &str) -> Self {
+    pub(crate) fn new(disk: &Disk, token: &str) -> Self {
         Self {
             disk: disk.clone(),
-            fingerprint: fingerprint.to_owned(),
+            token: token.to_owned(),
         }
     }
 
+    /// The intent. That it cannot be understood says no less than that the token was posted.
     pub(crate) fn intent(&self) -> Result<Option<RefreshIntent>, StoreError> {
-        note(&self.intent_path())
+        let Some(bytes) = note(&self.intent_path())? else {
+            return Ok(None);
+        };
+        let intent = serde_json::from_slice(&bytes);
+        let intent = intent.unwrap_or_else(|_| RefreshIntent::new(&Place::Live, String::new(), 1));
+        Ok(Some(RefreshIntent {
+            token_fingerprint: self.token.clone(),
+            ..intent
+        }))
     }
 
     /// What the rescue file holds. That it cannot be read just now is an error, not an absence: it
@@ -179,17 +188,20 @@ impl RefreshJournal {
     }
 
     fn intent_path(&self) -> std::path::PathBuf {
-        self.disk.home.refresh_intent(&self.fingerprint)
+        self.disk.home.refresh_intent(&self.token)
     }
 
     fn rescue_path(&self) -> std::path::PathBuf {
-        self.disk.home.refresh_rescue(&self.fingerprint)
+        self.disk.home.refresh_rescue(&self.token)
     }
 }
 
 impl Disk {
+    /// The switch that was begun. A note that cannot be understood names no target to finish for,
+    /// so it is as good as none.
     pub(crate) fn switch_intent(&self) -> Result<Option<SwitchIntent>, StoreError> {
-        note(&self.home.switch_intent())
+        let bytes = note(&self.home.switch_intent())?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     pub(crate) fn begin_switch(&self, intent: &SwitchIntent) -> Result<(), StoreError> {
@@ -201,7 +213,7 @@ impl Disk {
         atomic::remove(&path).map_err(StoreError::io(&path))
     }
 
-    /// The identities, by fingerprint, of which a refresh did not come to its end.
+    /// The tokens, by fingerprint, whose refresh did not come to its end.
     pub(crate) fn begun_refreshes(&self) -> Result<Vec<String>, StoreError> {
         let path = self.home.journal();
         let entries = match std::fs::read_dir(&path) {
@@ -221,23 +233,18 @@ impl Disk {
 fn fingerprint_in(file_name: &str) -> Option<String> {
     let stem = file_name.strip_suffix(".json")?;
     let stem = stem.strip_suffix(".rescue").unwrap_or(stem);
-    let is_fingerprint = stem.len() == 32 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_fingerprint = stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_fingerprint.then(|| stem.to_owned())
 }
 
-/// Only a note that is not there is none: one that cannot be read, or understood, may say that a
-/// token was posted already.
-fn note<T: DeserializeOwned>(path: &std::path::Path) -> Result<Option<T>, StoreError> {
-    let bytes = match read::bytes(path) {
-        Ok(bytes) => bytes,
-        Err(ReadError::Missing) => return Ok(None),
-        Err(error) => return Err(StoreError::unusable(path)(error)),
-    };
-    let note = serde_json::from_slice(&bytes).map_err(|error| StoreError::Io {
-        path: path.to_owned(),
-        source: error.into(),
-    })?;
-    Ok(Some(note))
+/// Only a note that is not there is none: one that cannot be read may say that a token was posted
+/// already.
+fn note(path: &std::path::Path) -> Result<Option<Vec<u8>>, StoreError> {
+    match read::bytes(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(ReadError::Missing) => Ok(None),
+        Err(error) => Err(StoreError::unusable(path)(error)),
+    }
 }
 
 fn write_note<T: Serialize>(path: &std::path::Path, note: &T) -> Result<(), StoreError> {

@@ -2,8 +2,9 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
-use codex_auth::AuthDotJson;
-use tracing::info;
+use codex_auth::{AuthDotJson, auth_json::FreshTokens};
+use jiff::Timestamp;
+use tracing::{info, warn};
 
 use crate::{
     disk::{Disk, ProfilesLock},
@@ -26,11 +27,7 @@ pub(crate) enum Age {
 }
 
 impl Age {
-    /// How old `copy` is beside `other`.
-    pub(crate) fn of(copy: &AuthDotJson, other: &AuthDotJson) -> Self {
-        if copy.holds_same_secrets(other) {
-            return Self::Same;
-        }
+    fn by_time(copy: &AuthDotJson, other: &AuthDotJson) -> Self {
         match copy.generation().cmp(&other.generation()) {
             Ordering::Greater => Self::Newer,
             Ordering::Less => Self::Older,
@@ -55,6 +52,27 @@ pub(crate) enum Change {
 }
 
 impl Disk {
+    /// How old `copy` is beside `other`. One whose token is spent is the older one, whatever the
+    /// times in it say: clocks differ, and tokens need not say when they were issued.
+    pub(crate) fn age(&self, copy: &AuthDotJson, other: &AuthDotJson) -> Age {
+        if copy.holds_same_secrets(other) {
+            return Age::Same;
+        }
+        let ledger = self.ledger().unwrap_or_else(|error| {
+            warn!(%error, "the ledger of spent tokens cannot be read");
+            Arc::default()
+        });
+        match (ledger.is_spent(copy), ledger.is_spent(other)) {
+            (true, false) => Age::Older,
+            (false, true) => Age::Newer,
+            _ => Age::by_time(copy, other),
+        }
+    }
+
+    pub(crate) fn is_newer(&self, copy: &AuthDotJson, other: &AuthDotJson) -> bool {
+        self.age(copy, other) == Age::Newer
+    }
+
     /// Keeps `login` in the profile of its identity if it is newer, else in a new one: `named`, or
     /// `unsaved-<n>`.
     pub(crate) fn keep(
@@ -91,12 +109,12 @@ impl Disk {
             Ok(Some(Kept { name, change }))
         };
         for (name, copy) in copies {
-            if known(Age::of(login, copy)) {
+            if known(self.age(login, copy)) {
                 return kept(name, Change::None);
             }
         }
         for (name, copy) in copies {
-            if Age::of(login, copy) == Age::Newer {
+            if self.age(login, copy) == Age::Newer {
                 self.renew(lock, name, login, copy)?;
                 return kept(name, Change::Renewed);
             }
@@ -112,9 +130,7 @@ impl Disk {
         login: &AuthDotJson,
         old: &AuthDotJson,
     ) -> Result<(), StoreError> {
-        let mut login = login.clone();
-        login.carry_unknown_from(old);
-        self.write_profile(lock, name, &login)
+        self.write_profile(lock, name, &in_place_of(old, login))
     }
 
     /// Takes a newer copy, from the live file, into a profile of the same identity. Says whether
@@ -135,7 +151,7 @@ impl Disk {
         login: &AuthDotJson,
     ) -> Result<bool, StoreError> {
         match self.profile(name) {
-            Ok(own) if own.identity() == login.identity() && is_newer(login, &own) => {
+            Ok(own) if own.identity() == login.identity() && self.is_newer(login, &own) => {
                 self.renew(lock, name, login, &own)?;
                 Ok(true)
             }
@@ -157,7 +173,7 @@ impl Disk {
             // A later token may look older; that it succeeds the one in the file is what counts.
             Ok(own) if is_succeeded(&own, login, spent) => self.renew(lock, name, login, &own),
             Ok(own) if own.identity().is_compatible_with(&login.identity()) => {
-                match Age::of(login, &own) {
+                match self.age(login, &own) {
                     Age::Newer => self.renew(lock, name, login, &own),
                     Age::Same | Age::Older => Ok(()),
                     Age::Unclear => self.keep(lock, login, None).map(drop),
@@ -186,6 +202,20 @@ impl Disk {
         self.keep(lock, login, None).map(drop)
     }
 
+    /// Renews every profile that still holds the spent token and would post it again: copies made
+    /// by hand, and the other workspaces of one sign-in.
+    pub(crate) fn renew_copies(&self, login: &AuthDotJson, spent: &str) -> Result<(), StoreError> {
+        let lock = self.lock_profiles()?;
+        for name in self.names()? {
+            if let Ok(own) = self.profile(&name)
+                && let Some(renewed) = succession(&own, login, spent)
+            {
+                self.write_profile(&lock, &name, &renewed)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what the issuer answered to the live file, if that holds the same login.
     pub(crate) fn publish_rotation(
         &self,
@@ -195,12 +225,8 @@ impl Disk {
         self.change_live(|live| {
             let live = live.as_ref().ok()?;
             let same = live.identity().is_compatible_with(&login.identity());
-            let due = is_succeeded(live, login, spent) || (same && is_newer(login, live));
-            due.then(|| {
-                let mut login = login.clone();
-                login.carry_unknown_from(live);
-                login
-            })
+            let newer = || (same && self.is_newer(login, live)).then(|| in_place_of(live, login));
+            succession(live, login, spent).or_else(newer)
         })
     }
 
@@ -208,12 +234,8 @@ impl Disk {
     pub(crate) fn publish_newer(&self, login: &AuthDotJson) -> Result<bool, StoreError> {
         self.change_live(|live| {
             let live = live.as_ref().ok()?;
-            let due = live.identity() == login.identity() && is_newer(login, live);
-            due.then(|| {
-                let mut login = login.clone();
-                login.carry_unknown_from(live);
-                login
-            })
+            let due = live.identity() == login.identity() && self.is_newer(login, live);
+            due.then(|| in_place_of(live, login))
         })
     }
 
@@ -231,13 +253,39 @@ impl Disk {
     }
 }
 
-pub(crate) fn is_newer(login: &AuthDotJson, other: &AuthDotJson) -> bool {
-    Age::of(login, other) == Age::Newer
-}
-
 /// Whether `login` is what the issuer gave for the token that `own` still holds.
 fn is_succeeded(own: &AuthDotJson, login: &AuthDotJson, spent: &str) -> bool {
     was_spent(own, spent) && login.may_follow(own)
+}
+
+/// What is to stand in place of `own`, where that still holds the spent token. Another workspace of
+/// the same person goes on with its own access token: only the refresh token was shared (wire
+/// reference 4.7). Anybody else's answer replaces nothing.
+fn succession(own: &AuthDotJson, login: &AuthDotJson, spent: &str) -> Option<AuthDotJson> {
+    if !was_spent(own, spent) {
+        return None;
+    }
+    if login.may_follow(own) {
+        return Some(in_place_of(own, login));
+    }
+    if !own.identity().is_same_person(&login.identity()) {
+        return None;
+    }
+    let refresh_token = Some(login.refresh_token()?.clone());
+    let fresh = FreshTokens {
+        refresh_token,
+        ..FreshTokens::default()
+    };
+    let mut own = own.clone();
+    own.rotate(fresh, own.last_refresh().unwrap_or_else(Timestamp::now));
+    Some(own)
+}
+
+/// `login`, with the fields that only `old` has.
+fn in_place_of(old: &AuthDotJson, login: &AuthDotJson) -> AuthDotJson {
+    let mut login = login.clone();
+    login.carry_unknown_from(old);
+    login
 }
 
 /// Whether `login` still holds the token of this fingerprint.

@@ -32,18 +32,18 @@ impl Disk {
     }
 
     fn recover_refreshes(&self) -> Result<(), StoreError> {
-        for fingerprint in self.begun_refreshes()? {
-            if let Err(error) = self.recover_refresh(&fingerprint) {
+        for token in self.begun_refreshes()? {
+            if let Err(error) = self.recover_refresh(&token) {
                 warn!(%error, "a refresh that was cut short could not be resolved");
             }
         }
         Ok(())
     }
 
-    fn recover_refresh(&self, fingerprint: &str) -> Result<(), StoreError> {
-        let lock = self.home.refresh_lock(fingerprint);
+    fn recover_refresh(&self, token: &str) -> Result<(), StoreError> {
+        let lock = self.home.refresh_lock(token);
         match FileLock::acquire(&lock, 0o600, Duration::ZERO) {
-            Ok(_lock) => self.settle(&RefreshJournal::new(self, fingerprint)),
+            Ok(_lock) => self.settle(&RefreshJournal::new(self, token)),
             // Not a left-over: another process is at it.
             Err(LockError::Busy { .. }) => Ok(()),
             Err(error) => Err(error.into()),

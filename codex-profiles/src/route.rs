@@ -8,7 +8,6 @@ use tracing::warn;
 use crate::{
     error::{StoreError, storage},
     fs::ReadError,
-    keep::is_newer,
     profile::{LIVE, Place, ProfileName},
     store::{ProfileStore, blocking},
 };
@@ -167,11 +166,11 @@ impl ProfileStore {
         if live.identity() != own.identity() {
             return Ok(own);
         }
-        if is_newer(&live, &own) {
+        if self.disk.is_newer(&live, &own) {
             self.adopt(name.clone(), live.clone()).await;
             return Ok(live);
         }
-        if is_newer(&own, &live) {
+        if self.disk.is_newer(&own, &live) {
             self.publish_aside(own.clone());
         }
         Ok(own)

@@ -6,7 +6,7 @@ use codex_auth::AuthDotJson;
 use tracing::{info, warn};
 
 use crate::{
-    disk::{Disk, ProfilesLock},
+    disk::{Disk, MAX_TRIES, ProfilesLock, is_same},
     error::StoreError,
     faults::Step,
     fs::ReadError,
@@ -15,9 +15,6 @@ use crate::{
     profile::ProfileName,
     store::{ProfileStore, blocking},
 };
-
-/// How often the live login may change under our hands before we give up.
-const MAX_TRIES: usize = 5;
 
 /// What a switch did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +82,7 @@ impl Disk {
         target: &ProfileName,
         previous: Option<ProfileName>,
     ) -> Result<Switched, StoreError> {
-        let (kept, published) = self.replace_live(lock, target)?;
+        let (kept, published) = self.put_target_in_place(lock, target)?;
         self.step(Step::Published)?;
         self.set_current(target)?;
         self.step(Step::CurrentWritten)?;
@@ -104,7 +101,7 @@ impl Disk {
 
     /// Saves the live login back and puts the target in its place; again, when the live login
     /// changed between the two. Says what was kept, and whether anything was published.
-    fn replace_live(
+    fn put_target_in_place(
         &self,
         lock: &ProfilesLock,
         target: &ProfileName,
@@ -158,20 +155,6 @@ impl Disk {
         self.faults
             .at(step)
             .map_err(StoreError::io(self.home.root()))
-    }
-}
-
-type Read = Result<Arc<AuthDotJson>, ReadError>;
-
-/// Whether the live file still holds what was saved back. What cannot be read is set aside by
-/// whoever replaces it.
-fn is_same(before: &Read, now: &Read) -> bool {
-    match (before, now) {
-        (Ok(before), Ok(now)) => {
-            before.identity() == now.identity() && before.holds_same_secrets(now)
-        }
-        (Err(_), Err(_)) => true,
-        _ => false,
     }
 }
 

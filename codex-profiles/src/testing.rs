@@ -1,6 +1,6 @@
 //! A home, a fake issuer, and logins of every age, for the tests of this crate.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use codex_auth::{Issuer, refresh::TokenEndpoint};
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{CodexHome, ProfileName, ProfileStore, fs::atomic};
+use crate::{CodexHome, ProfileName, ProfileStore, disk::Disk, fs::atomic, neighbours::Neighbours};
 
 /// A home of its own with a fake issuer of its own.
 pub(crate) struct World {
@@ -30,10 +30,23 @@ impl World {
 
     /// A store as a process that starts now would have it.
     pub(crate) fn store(&self) -> ProfileStore {
+        self.store_beside(Neighbours::assumed(false))
+    }
+
+    /// The same, with a Codex running, or not.
+    pub(crate) fn store_beside(&self, neighbours: Neighbours) -> ProfileStore {
         let issuer = Issuer::new(self.fake.issuer_url());
-        ProfileStore::open(self.home.clone())
+        let store = ProfileStore::open(self.home.clone())
             .unwrap()
-            .with_token_endpoint(TokenEndpoint::new(reqwest::Client::new(), issuer))
+            .with_token_endpoint(TokenEndpoint::new(reqwest::Client::new(), issuer));
+        let disk = Disk {
+            neighbours,
+            ..Disk::clone(&store.disk)
+        };
+        ProfileStore {
+            disk: Arc::new(disk),
+            ..store
+        }
     }
 
     pub(crate) fn ada(&self) -> Account {

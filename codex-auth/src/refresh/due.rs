@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::auth_json::AuthDotJson;
 
 /// Codex refreshes its own login this long before expiry (wire reference 3.2).
-const CODEX_WINDOW: SignedDuration = SignedDuration::from_mins(5);
+pub const CODEX_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 /// The earliest that is worth it, and the latest that keeps clear of [`CODEX_WINDOW`].
 const LONGEST_LEAD: SignedDuration = SignedDuration::from_hours(24);
 const SHORTEST_LEAD: SignedDuration = SignedDuration::from_mins(30);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::header::{HeaderName, USER_AGENT};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     auth_json::{AuthDotJson, FreshTokens},
@@ -25,7 +25,7 @@ pub struct TokenEndpoint {
 }
 
 /// What the issuer is told about the occasion. *Source:* wire reference 3.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefreshReason {
     /// The access token ends soon.

@@ -8,6 +8,6 @@ mod due;
 mod endpoint;
 mod error;
 
-pub use due::Freshness;
+pub use due::{CODEX_WINDOW, Freshness};
 pub use endpoint::{RefreshReason, TokenEndpoint};
 pub use error::RefreshError;

@@ -2,12 +2,14 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
 use tempfile::NamedTempFile;
 
+/// The largest file that is copied where no second name can be given to it.
+const MAX_ASIDE_BYTES: u64 = 64 << 20;
 /// As many symlinks as Linux follows.
 const MAX_LINKS: usize = 40;
 
@@ -26,13 +28,34 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As for [`write`](fn@write).
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    prepare(path, bytes)?.put_in_place()?;
+    sync_folder_of(path)
+}
+
+/// A temporary file that is on disk and waits to take the place of another. Dropped, it is removed.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    temporary: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Prepared {
+    /// Renames it, which takes no time. The folder is to be synced after that.
+    pub(crate) fn put_in_place(self) -> io::Result<()> {
+        let renamed = self.temporary.persist(self.path);
+        renamed.map(drop).map_err(|failed| failed.error)
+    }
+}
+
+/// Does all of [`replace`] that takes time.
+pub(crate) fn prepare(path: &Path, bytes: &[u8]) -> io::Result<Prepared> {
     let folder = folder_of(path)?;
     create_folder(folder)?;
     let mut temporary = temporary_in(folder)?;
     temporary.write_all(bytes)?;
     temporary.as_file().sync_all()?;
-    temporary.persist(path).map_err(|failed| failed.error)?;
-    sync_folder(folder)
+    let path = path.to_owned();
+    Ok(Prepared { temporary, path })
 }
 
 /// Whether a file beside `path` can be made and `bytes` bytes put into it just now.
@@ -58,7 +81,7 @@ pub fn rename_folder(from: &Path, to: &Path) -> io::Result<()> {
         reason = "the parent folder is synced right here"
     )]
     fs::rename(from, to)?;
-    sync_folder(folder_of(to)?)
+    sync_folder_of(to)
 }
 
 /// Removes a file, if there is one, for good.
@@ -67,7 +90,7 @@ pub fn rename_folder(from: &Path, to: &Path) -> io::Result<()> {
 /// Whatever but its absence.
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
-        Ok(()) => sync_folder(folder_of(path)?),
+        Ok(()) => sync_folder_of(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
@@ -84,10 +107,10 @@ pub fn set_aside(path: &Path, mark: &str) -> io::Result<PathBuf> {
     name.push(format!(".{mark}"));
     let aside = real.with_file_name(name);
     match fs::hard_link(&real, &aside) {
-        Ok(()) => sync_folder(folder_of(&aside)?)?,
+        Ok(()) => sync_folder_of(&aside)?,
         // What was put aside before must not be lost either.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
-        Err(_) => replace(&aside, &fs::read(&real)?)?,
+        Err(_) => replace(&aside, &read_within(&real, MAX_ASIDE_BYTES)?)?,
     }
     Ok(aside)
 }
@@ -100,10 +123,13 @@ pub fn create_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    private(&mut builder).create(folder)?;
-    folder.parent().map_or(Ok(()), sync_folder)
+    let above = folder_of(folder)?;
+    create_folder(above)?;
+    match private(&mut fs::DirBuilder::new()).create(folder) {
+        // Somebody else made it meanwhile, or a symlink leads to one.
+        Err(_) if folder.is_dir() => Ok(()),
+        made => made.and_then(|()| sync_folder(above)),
+    }
 }
 
 /// Where `path` leads in the end, also when nothing is there yet.
@@ -122,12 +148,26 @@ pub fn real_path(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many symlinks"))
 }
 
-/// Makes renames and removals in `folder` survive a power cut.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+/// Makes the renaming, or the removal, of a file survive a power cut.
+pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    sync_folder(folder_of(path)?)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(folder)?.sync_all()?;
     }
     Ok(())
+}
+
+fn read_within(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    if !file.metadata()?.is_file() || file.metadata()?.len() > limit {
+        return Err(io::Error::other("it is too large to be copied"));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {

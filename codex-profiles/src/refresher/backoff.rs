@@ -35,6 +35,11 @@ impl Backoff {
         self.pause = Some((Instant::now() + with_jitter(pause), reason));
     }
 
+    /// Begins a pause of this length, for a reason that is no failure.
+    pub(crate) fn pause(&mut self, length: Duration, reason: SharedError) {
+        self.pause = Some((Instant::now() + length, reason));
+    }
+
     pub(crate) fn reset(&mut self) {
         *self = Self::default();
     }

@@ -5,62 +5,42 @@ use std::{sync::Arc, time::Duration};
 use codex_auth::{
     AuthDotJson, CredentialError, LoginReason,
     auth_json::FreshTokens,
+    provider::SharedError,
     refresh::{RefreshError, RefreshReason},
-    secret::RefreshToken,
 };
 use jiff::{SignedDuration, Timestamp};
-use tokio::{
-    sync::OwnedMutexGuard,
-    time::{self, Instant},
-};
+use tokio::{sync::OwnedMutexGuard, time};
 use tracing::{info, warn};
 
 use crate::{
-    disk::Disk,
     error::StoreError,
     faults::Step,
-    fs::{ReadError, atomic, lock::FileLock},
-    journal::{RefreshIntent, RefreshJournal, Rescue},
-    keep::is_newer,
     profile::Place,
-    refresher::{Flight, landing::Unlanded, login_required, same_access},
-    state::{NeedsLogin, State},
+    refresher::{
+        Flight,
+        landing::Unlanded,
+        login_required,
+        prepare::{Prepared, Spend, Wish},
+        same_access,
+    },
     store::{ProfileStore, blocking},
 };
 
-/// Longer than a refresh of another process can take.
-const LOCK_LIMIT: Duration = Duration::from_mins(1);
-/// How often a token is posted when no answer comes back.
-const MAX_ATTEMPTS: u32 = 2;
+/// How soon a refresh that was left to Codex is looked at again.
+const LEFT_TO_CODEX: Duration = Duration::from_secs(5);
 /// How long Codex may take to write what it got for the token that we find spent.
 const CODEX_COMMIT: [Duration; 6] = [Duration::from_millis(250); 6];
 
 /// A refresh that holds its flight, to be run in a task of its own.
 pub(super) struct Exchange {
     store: ProfileStore,
-    place: Place,
-    held: Arc<AuthDotJson>,
-    reason: RefreshReason,
+    wish: Arc<Wish>,
     flight: OwnedMutexGuard<Flight>,
 }
 
-/// What the files say once the lock is had.
-enum Prepared {
-    /// Somebody has refreshed it: this one serves.
-    Have(Arc<AuthDotJson>),
-    /// The token was refused before, for good.
-    Refused { token: String, reason: LoginReason },
-    /// The token may be spent.
-    Spend(Spend),
-}
-
-/// The right to spend one token, and all that is known about it.
-struct Spend {
-    journal: RefreshJournal,
-    intent: RefreshIntent,
-    login: Arc<AuthDotJson>,
-    lock: Arc<FileLock>,
-}
+#[derive(Debug, thiserror::Error)]
+#[error("Codex is running and about to refresh this login itself")]
+struct LeftToCodex;
 
 impl Exchange {
     pub(super) fn new(
@@ -70,11 +50,14 @@ impl Exchange {
         reason: RefreshReason,
         flight: OwnedMutexGuard<Flight>,
     ) -> Self {
-        Self {
-            store: store.clone(),
+        let wish = Wish {
             place: place.clone(),
             held,
             reason,
+        };
+        Self {
+            store: store.clone(),
+            wish: Arc::new(wish),
             flight,
         }
     }
@@ -86,9 +69,13 @@ impl Exchange {
         match self.prepare().await {
             Ok(Prepared::Have(login)) => Ok(login),
             Ok(Prepared::Refused { token, reason }) => Err(self.refuse(token, reason)),
+            Ok(Prepared::JustRecovered) => {
+                Err(login_required(&self.wish.place, LoginReason::Refused))
+            }
+            Ok(Prepared::LeftToCodex) => Err(self.leave_to_codex()),
             Ok(Prepared::Spend(spend)) => self.spend(spend).await,
             Err(error) => {
-                let path = self.store.disk.path_of(&self.place);
+                let path = self.store.disk.path_of(&self.wish.place);
                 let error = error.for_credentials(&path);
                 // Nothing was spent; a full disk is not asked again at every request.
                 self.flight.backoff.failed(Arc::new(error.clone()));
@@ -98,13 +85,29 @@ impl Exchange {
     }
 
     async fn prepare(&self) -> Result<Prepared, StoreError> {
-        let disk = self.store.disk.clone();
-        let (place, held) = (self.place.clone(), self.held.clone());
-        blocking(move || disk.prepare(&place, &held)).await
+        let (disk, wish) = (self.store.disk.clone(), self.wish.clone());
+        blocking(move || disk.prepare(&wish)).await
+    }
+
+    /// Asks again soon, and at the latest when the old access token serves no longer.
+    fn leave_to_codex(&mut self) -> CredentialError {
+        let left = self.wish.held.access_token_expires_at().map(|at| {
+            let left = at.duration_since(Timestamp::now());
+            Duration::try_from(left).unwrap_or_default()
+        });
+        let pause = left.unwrap_or_default().min(LEFT_TO_CODEX);
+        let source: SharedError = Arc::new(LeftToCodex);
+        self.flight.backoff.pause(pause, source.clone());
+        let profile = self.wish.place.reference();
+        CredentialError::Unavailable { profile, source }
     }
 
     async fn spend(&mut self, spend: Spend) -> Result<Arc<AuthDotJson>, CredentialError> {
-        let answer = self.store.endpoint.refresh(&spend.login, self.reason).await;
+        let answer = self
+            .store
+            .endpoint
+            .refresh(&spend.login, self.wish.reason)
+            .await;
         let _ = self.store.disk.faults.at(Step::Answered);
         match answer {
             Ok(fresh) => self.rotate(spend, fresh).await,
@@ -128,8 +131,9 @@ impl Exchange {
         }
         let answer = Unlanded {
             journal: spend.journal.clone(),
-            place: self.place.clone(),
+            place: self.wish.place.clone(),
             spent: spend.intent.token_fingerprint.clone(),
+            reason: Some(self.wish.reason),
             login: Arc::new(login),
             _lock: spend.lock.clone(),
         };
@@ -142,26 +146,13 @@ impl Exchange {
             Ok(()) => {
                 self.flight.backoff.reset();
                 self.flight.refused = None;
-                if self.reason == RefreshReason::UnauthorizedRecovery {
-                    self.note_recovery(&answer.login);
-                }
-                info!(profile = %self.place.reference(), "refreshed");
+                info!(profile = %self.wish.place.reference(), "refreshed");
                 Ok(answer.login)
             }
             Err(error) => {
                 self.flight.unlanded = Some(answer);
                 Err(self.store.failed(error))
             }
-        }
-    }
-
-    fn note_recovery(&mut self, login: &AuthDotJson) {
-        let now = Some(Instant::now());
-        self.flight.recovered = now;
-        // A login that named no owner has another identity, so another flight, from now on.
-        let next = self.store.flights.of(&login.identity().fingerprint());
-        if let Ok(mut next) = next.try_lock_owned() {
-            next.recovered = now;
         }
     }
 
@@ -172,7 +163,7 @@ impl Exchange {
         spend: Spend,
         login: AuthDotJson,
     ) -> Result<Arc<AuthDotJson>, CredentialError> {
-        warn!(profile = %self.place.reference(), "a refresh brought the login of another account");
+        warn!(profile = %self.wish.place.reference(), "a refresh brought the login of another account");
         let (disk, journal) = (self.store.disk.clone(), spend.journal.clone());
         let kept = blocking(move || {
             journal.note_answer(&login)?;
@@ -214,7 +205,7 @@ impl Exchange {
             return None;
         }
         for pause in CODEX_COMMIT {
-            let (disk, place) = (self.store.disk.clone(), self.place.clone());
+            let (disk, place) = (self.store.disk.clone(), self.wish.place.clone());
             let newest = blocking(move || Ok(disk.newest(&place).ok())).await.ok()?;
             let newest = newest.filter(|login| !same_access(login, spent));
             if newest.is_some() || !self.is_shared_with_codex().await {
@@ -227,7 +218,7 @@ impl Exchange {
 
     async fn is_shared_with_codex(&self) -> bool {
         let live = self.store.login_at(&Place::Live).await;
-        live.is_ok_and(|live| live.is_ok_and(|live| live.identity() == self.held.identity()))
+        live.is_ok_and(|live| live.is_ok_and(|live| live.identity() == self.wish.held.identity()))
     }
 
     /// Records that this very token is of no use any more, so that it is never posted again.
@@ -237,7 +228,11 @@ impl Exchange {
         reason: LoginReason,
     ) -> Result<Arc<AuthDotJson>, CredentialError> {
         let token = spend.intent.token_fingerprint.clone();
-        let (disk, place, refused) = (self.store.disk.clone(), self.place.clone(), token.clone());
+        let (disk, place, refused) = (
+            self.store.disk.clone(),
+            self.wish.place.clone(),
+            token.clone(),
+        );
         let recorded = blocking(move || disk.record_refusal(&place, &refused, reason));
         match recorded.await {
             Ok(()) => self.clear(&spend).await,
@@ -248,9 +243,9 @@ impl Exchange {
     }
 
     fn refuse(&mut self, token: String, reason: LoginReason) -> CredentialError {
-        warn!(profile = %self.place.reference(), %reason, "must log in again");
+        warn!(profile = %self.wish.place.reference(), %reason, "must log in again");
         self.flight.refused = Some((token, reason));
-        login_required(&self.place, reason)
+        login_required(&self.wish.place, reason)
     }
 
     /// Leaves the token for a later attempt.
@@ -259,7 +254,7 @@ impl Exchange {
         spend: Spend,
         error: RefreshError,
     ) -> Result<Arc<AuthDotJson>, CredentialError> {
-        let profile = self.place.reference();
+        let profile = self.wish.place.reference();
         warn!(%profile, %error, "not refreshed: it is tried again later");
         let (journal, mut intent) = (spend.journal.clone(), spend.intent.clone());
         let lost = !matches!(error, RefreshError::NotSent(_) | RefreshError::Failed(_));
@@ -278,7 +273,7 @@ impl Exchange {
             warn!(%error, "the journal of a refresh could not be brought up to date");
         }
         drop(spend);
-        let source: codex_auth::provider::SharedError = Arc::new(error);
+        let source: SharedError = Arc::new(error);
         self.flight.backoff.failed(source.clone());
         Err(CredentialError::Unavailable { profile, source })
     }
@@ -299,123 +294,4 @@ fn later_than(login: &AuthDotJson) -> Timestamp {
         .last_refresh()
         .and_then(|at| at.checked_add(tick).ok());
     after.unwrap_or(Timestamp::MIN).max(Timestamp::now())
-}
-
-impl Disk {
-    /// Takes the identity's lock, reads everything again, and notes the intent if there is no way
-    /// around spending the token.
-    fn prepare(&self, place: &Place, held: &Arc<AuthDotJson>) -> Result<Prepared, StoreError> {
-        let fingerprint = held.identity().fingerprint();
-        let lock = FileLock::acquire(&self.home.refresh_lock(&fingerprint), 0o600, LOCK_LIMIT)?;
-        let journal = RefreshJournal::new(self, &fingerprint);
-        self.wait_for_codex_to_commit(held);
-        let rescued = journal.rescue()?;
-        if let Err(error) = self.settle(&journal) {
-            // The answer of an earlier refresh is on disk, if not where it belongs.
-            return match rescued {
-                Rescue::Answer(login) if login.may_follow(held) => {
-                    Ok(Prepared::Have(Arc::new(login)))
-                }
-                _ => Err(error),
-            };
-        }
-        let login = self
-            .newest(place)
-            .map_err(StoreError::unusable(&self.path_of(place)))?;
-        if !same_access(&login, held) || login.identity() != held.identity() {
-            self.adopt_for(place, &login);
-            return Ok(Prepared::Have(login));
-        }
-        self.prepare_to_spend(place, login, journal, lock)
-    }
-
-    /// Codex has its answer already while it holds this lock: what it writes is to be adopted.
-    fn wait_for_codex_to_commit(&self, held: &AuthDotJson) {
-        if self
-            .live()
-            .is_ok_and(|live| live.identity() == held.identity())
-            && let Err(error) = self.lock_codex()
-        {
-            warn!(%error, "Codex may be writing its login");
-        }
-    }
-
-    fn prepare_to_spend(
-        &self,
-        place: &Place,
-        login: Arc<AuthDotJson>,
-        journal: RefreshJournal,
-        lock: FileLock,
-    ) -> Result<Prepared, StoreError> {
-        let token = login.refresh_token().map(RefreshToken::fingerprint);
-        let token = token.unwrap_or_default();
-        if let Some(reason) = State::load(&self.home)?.refusal_of(&token) {
-            return Ok(Prepared::Refused { token, reason });
-        }
-        let before = journal
-            .intent()?
-            .filter(|intent| intent.token_fingerprint == token);
-        let attempts = before.map_or(1, |intent| intent.attempts + 1);
-        if attempts > MAX_ATTEMPTS {
-            let reason = LoginReason::OutcomeUnknown;
-            self.record_refusal(place, &token, reason)?;
-            return Ok(Prepared::Refused { token, reason });
-        }
-        self.probe(place, &login)?;
-        let intent = RefreshIntent::new(place, token, attempts);
-        journal.begin(&intent, &login)?;
-        Ok(Prepared::Spend(Spend {
-            journal,
-            intent,
-            login,
-            lock: Arc::new(lock),
-        }))
-    }
-
-    /// Whether the answer could be written just now; else the token is not spent.
-    fn probe(&self, place: &Place, login: &AuthDotJson) -> Result<(), StoreError> {
-        let path = self.path_of(place);
-        atomic::probe(&path, login.to_bytes().len()).map_err(StoreError::io(&path))
-    }
-
-    pub(super) fn record_refusal(
-        &self,
-        place: &Place,
-        token: &str,
-        reason: LoginReason,
-    ) -> Result<(), StoreError> {
-        let fact = NeedsLogin {
-            reason,
-            token_fingerprint: token.to_owned(),
-            at: Timestamp::now(),
-        };
-        let label = place.reference();
-        State::update(&self.home, |state| {
-            state.set_needs_login(label.as_str(), Some(&fact));
-        })
-        .map(drop)
-    }
-
-    /// The newest copy of the login at a place, wherever it lies.
-    fn newest(&self, place: &Place) -> Result<Arc<AuthDotJson>, ReadError> {
-        let mut newest = self.login(place)?;
-        let copies = self.of_identity(&newest.identity()).unwrap_or_default();
-        let copies = copies.into_iter().map(|(_, login)| login);
-        for copy in copies.chain(self.live()) {
-            if copy.identity() == newest.identity() && is_newer(&copy, &newest) {
-                newest = copy;
-            }
-        }
-        Ok(newest)
-    }
-
-    fn adopt_for(&self, place: &Place, login: &AuthDotJson) {
-        let adopted = match place {
-            Place::Profile(name) => self.adopt(name, login),
-            Place::Live => self.publish_newer(login),
-        };
-        if let Err(error) = adopted {
-            warn!(%error, "a newer copy of a login could not be adopted");
-        }
-    }
 }

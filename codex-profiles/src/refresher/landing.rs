@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use codex_auth::{AuthDotJson, LoginReason};
+use codex_auth::{AuthDotJson, LoginReason, refresh::RefreshReason};
 use tracing::{error, warn};
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     fs::lock::FileLock,
     journal::{RefreshIntent, RefreshJournal, Rescue},
     keep::was_spent,
+    ledger::Spent,
     profile::Place,
 };
 
@@ -29,6 +30,8 @@ pub(crate) struct Unlanded {
     pub(crate) place: Place,
     /// The fingerprint of the token that was spent for it.
     pub(crate) spent: String,
+    /// Why it was spent, where this is known.
+    pub(crate) reason: Option<RefreshReason>,
     pub(crate) login: Arc<AuthDotJson>,
     /// Held until the answer is on disk: another process would post the spent token again.
     pub(crate) _lock: Arc<FileLock>,
@@ -42,13 +45,21 @@ impl Disk {
         let noted = persistently(|| answer.journal.note_answer(&answer.login));
         match persistently(|| self.put_in_place(&answer.place, &answer.login, &answer.spent)) {
             Ok(()) => {
-                if let Err(error) = answer.journal.clear() {
-                    warn!(%error, "a settled journal could not be removed");
+                let spent = Spent::new(&answer.spent, Some(&answer.login), answer.reason);
+                if let Err(error) = self.close(&answer.journal, spent) {
+                    warn!(%error, "a refresh that is done could not be noted as such yet");
                 }
                 Ok(())
             }
             Err(error) => self.land_elsewhere(answer, noted.is_ok(), error),
         }
+    }
+
+    /// Ends a refresh: its token is known as spent before its journal is cleared.
+    pub(super) fn close(&self, journal: &RefreshJournal, spent: Spent) -> Result<(), StoreError> {
+        self.record_spent(spent)?;
+        self.passed(Step::SpentRecorded)?;
+        journal.clear()
     }
 
     fn land_elsewhere(
@@ -97,17 +108,6 @@ impl Disk {
         }
     }
 
-    /// Copies of a profile made by hand hold the spent token too, and would post it again.
-    fn renew_copies(&self, login: &AuthDotJson, spent: &str) -> Result<(), StoreError> {
-        let lock = self.lock_profiles()?;
-        for name in self.names()? {
-            if self.profile(&name).is_ok_and(|own| was_spent(&own, spent)) {
-                self.keep_rotation(&lock, &name, login, spent)?;
-            }
-        }
-        Ok(())
-    }
-
     fn keep_if_nowhere(&self, login: &AuthDotJson) -> Result<(), StoreError> {
         let lock = self.lock_profiles()?;
         match self.live() {
@@ -122,10 +122,12 @@ impl Disk {
         let intent = journal.intent()?;
         match (journal.rescue()?, intent) {
             (Rescue::Answer(answer), Some(intent)) => {
-                self.put_in_place(&intent.place(), &answer, &intent.token_fingerprint)?;
+                let token = intent.token_fingerprint.clone();
+                self.put_in_place(&intent.place(), &answer, &token)?;
                 // Another account's answer went to a place of its own, and is followed by nothing
                 // here: the crash came before that was recorded.
                 self.give_up_if_held(Some(intent))?;
+                return self.close(journal, Spent::new(&token, Some(&answer), None));
             }
             (Rescue::Answer(answer), None) => {
                 self.keep(&self.lock_profiles()?, &answer, None)?;
@@ -135,7 +137,8 @@ impl Disk {
                 journal.set_rescue_aside()?;
             }
             (Rescue::Nothing, Some(intent))
-                if self.holds(&intent.place(), &intent.token_fingerprint) =>
+                if self.holds(&intent.token_fingerprint)
+                    && !self.ledger()?.holds(&intent.token_fingerprint) =>
             {
                 return Ok(());
             }
@@ -150,19 +153,23 @@ impl Disk {
     fn give_up_if_held(&self, intent: Option<RefreshIntent>) -> Result<(), StoreError> {
         let Some(intent) = intent else { return Ok(()) };
         let (place, token) = (intent.place(), &intent.token_fingerprint);
-        if !self.holds(&place, token) {
+        if !self.holds(token) {
             return Ok(());
         }
         self.record_refusal(&place, token, LoginReason::OutcomeUnknown)
     }
 
-    /// Whether the token is still the one at a place, or may be.
-    fn holds(&self, place: &Place, token_fingerprint: &str) -> bool {
-        let at = |place| match self.login(place) {
-            Ok(login) => was_spent(&login, token_fingerprint),
-            Err(error) => error.may_hold_a_login(),
-        };
-        at(place) || at(&Place::Live)
+    /// Whether the token is still in some copy, or may be: a profile may have been renamed since.
+    fn holds(&self, token_fingerprint: &str) -> bool {
+        let names = self.names();
+        let unknown = names.is_err();
+        let places = names.unwrap_or_default().into_iter().map(Place::Profile);
+        let mut places = places.chain([Place::Live]);
+        unknown
+            || places.any(|place| match self.login(&place) {
+                Ok(login) => was_spent(&login, token_fingerprint),
+                Err(error) => error.may_hold_a_login(),
+            })
     }
 
     fn passed(&self, step: Step) -> Result<(), StoreError> {

@@ -8,11 +8,11 @@
 mod backoff;
 mod exchange;
 mod landing;
+mod prepare;
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use codex_auth::{
@@ -23,10 +23,7 @@ use codex_auth::{
     secret::RefreshToken,
 };
 use jiff::Timestamp;
-use tokio::{
-    sync::{Mutex as AsyncMutex, OwnedMutexGuard},
-    time::Instant,
-};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tracing::debug;
 
 use crate::{
@@ -37,10 +34,6 @@ use crate::{
     route::Resolved,
     store::{ProfileStore, blocking},
 };
-
-/// How far apart two refreshes on account of a 401 are at least. An upstream that answers 401 to
-/// fresh tokens has another reason, and each of its answers would cost a one-time token.
-const RECOVERY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The refreshes of this process, one at a time for each identity.
 #[derive(Debug, Default)]
@@ -57,8 +50,6 @@ pub(crate) struct Flight {
     refused: Option<(String, LoginReason)>,
     /// An answer that no disk would take.
     unlanded: Option<Unlanded>,
-    /// When it was last refreshed because an upstream had answered 401.
-    recovered: Option<Instant>,
 }
 
 impl Flights {
@@ -78,12 +69,6 @@ impl Flights {
 }
 
 impl Flight {
-    /// Whether a 401 led to a refresh just now: one more would end the same way.
-    fn has_just_recovered(&self) -> bool {
-        self.recovered
-            .is_some_and(|at| at.elapsed() < RECOVERY_INTERVAL)
-    }
-
     /// Why nothing may be posted for this login now.
     fn obstacle(&self, place: &Place, login: &AuthDotJson) -> Option<CredentialError> {
         let token = login.refresh_token().map(RefreshToken::fingerprint);
@@ -226,9 +211,6 @@ impl ProfileStore {
         }
         if let Some(obstacle) = flight.obstacle(place, &held) {
             return Err(obstacle);
-        }
-        if reason == RefreshReason::UnauthorizedRecovery && flight.has_just_recovered() {
-            return Err(login_required(place, LoginReason::Refused));
         }
         // A task of its own: a client that hangs up must not cut a rotation in half.
         let exchange = Exchange::new(self, place, newest, reason, flight);

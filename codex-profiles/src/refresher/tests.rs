@@ -1,7 +1,9 @@
+mod beside_codex;
 mod disk;
 mod flow;
 mod other_owners;
 mod refusals;
+mod spent;
 
 use codex_auth::{CredentialError, CredentialProvider as _, Credentials, LoginReason, RouteHint};
 use http::{HeaderMap, header::AUTHORIZATION};

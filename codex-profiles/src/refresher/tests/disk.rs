@@ -119,6 +119,7 @@ async fn a_crash_after_any_step_of_a_refresh_costs_no_login() {
         (Step::AnswerNoted, 1),
         (Step::ProfileWritten, 1),
         (Step::LiveWritten, 1),
+        (Step::SpentRecorded, 1),
         (Step::RescueRemoved, 1),
     ] {
         let world = World::new().await;
@@ -163,7 +164,7 @@ async fn a_crash_before_the_answer_is_on_disk_ends_in_a_plain_word_and_no_loop()
 
 fn journal_fingerprint(store: &ProfileStore) -> String {
     let login = store.disk.profile(&name("work")).unwrap();
-    login.identity().fingerprint()
+    login.refresh_token().unwrap().fingerprint()
 }
 
 #[cfg(unix)]

@@ -243,14 +243,3 @@ async fn what_cannot_serve_says_so() {
         );
     }
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_minute_after_a_401_another_may_lead_to_a_refresh() {
-    let mut flight = crate::refresher::Flight::default();
-    assert!(!flight.has_just_recovered());
-    flight.recovered = Some(tokio::time::Instant::now());
-    tokio::time::advance(Duration::from_secs(59)).await;
-    assert!(flight.has_just_recovered());
-    tokio::time::advance(Duration::from_secs(1)).await;
-    assert!(!flight.has_just_recovered());
-}

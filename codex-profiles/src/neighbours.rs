@@ -1,0 +1,137 @@
+//! Whether a Codex that uses the same home may be running just now.
+//!
+//! Codex takes no lock while it refreshes (wire reference 3.4), so its process is all there is to
+//! see of it. This is looked at only in the last minutes of an access token, when Codex refreshes
+//! by itself.
+
+use std::{
+    ffi::OsStr,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+
+use crate::home::CodexHome;
+
+/// Looks for a Codex that may share a home.
+#[derive(Clone)]
+pub(crate) struct Neighbours(Arc<dyn Fn(&CodexHome) -> bool + Send + Sync>);
+
+impl Neighbours {
+    /// Asks the operating system. Takes some milliseconds.
+    pub(crate) fn of_this_machine() -> Self {
+        Self(Arc::new(is_codex_running))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn assumed(codex: bool) -> Self {
+        Self(Arc::new(move |_| codex))
+    }
+
+    pub(crate) fn may_include_codex(&self, home: &CodexHome) -> bool {
+        (self.0)(home)
+    }
+}
+
+impl fmt::Debug for Neighbours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Neighbours")
+    }
+}
+
+fn is_codex_running(home: &CodexHome) -> bool {
+    // A system that does not show its processes may run anything.
+    let Ok(mut system) = System::new() else {
+        return true;
+    };
+    let names = ProcessRefreshKind::nothing().without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, names);
+    let named_so = system.processes().iter();
+    let found: Vec<Pid> = named_so
+        .filter(|(_, process)| is_codex(process.name()))
+        .map(|(pid, _)| *pid)
+        .collect();
+    let environment = names.with_environ(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&found), true, environment);
+    let mut found = found.iter().filter_map(|pid| system.process(*pid));
+    found.any(|process| may_use(process, home))
+}
+
+/// `codex`, `codex-x86_64-…`, `Codex`, `codex.exe`, and not ourselves.
+fn is_codex(name: &OsStr) -> bool {
+    let name = name.to_string_lossy().to_ascii_lowercase();
+    let name = name.strip_suffix(".exe").unwrap_or(&name);
+    name == "codex" || (name.starts_with("codex-") && !name.starts_with("codex-router"))
+}
+
+/// Whether the home of a Codex is this one, as far as its environment can be seen.
+fn may_use(process: &Process, home: &CodexHome) -> bool {
+    let environment: Vec<(String, PathBuf)> = process
+        .environ()
+        .iter()
+        .filter_map(|entry| {
+            let entry = entry.to_string_lossy();
+            let (name, value) = entry.split_once('=')?;
+            (!value.is_empty()).then(|| (name.to_owned(), PathBuf::from(value)))
+        })
+        .collect();
+    let value = |wanted: &str| {
+        let mut found = environment.iter();
+        found
+            .find(|(name, _)| name == wanted)
+            .map(|(_, value)| value.clone())
+    };
+    let person = value("HOME").or_else(|| value("USERPROFILE"));
+    match value("CODEX_HOME").or(person.map(|folder| folder.join(".codex"))) {
+        Some(its) => is_same_folder(&its, home.root()),
+        None => true,
+    }
+}
+
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codex_is_known_by_its_name_under_every_system() {
+        for name in ["codex", "Codex", "codex.exe", "codex-x86_64-un"] {
+            assert!(is_codex(OsStr::new(name)), "{name}");
+        }
+        for name in ["codex-router", "codex_profiles-1a2b", "mycodex", "node"] {
+            assert!(!is_codex(OsStr::new(name)), "{name}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_codex_of_this_home_is_seen_and_one_of_another_home_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, other) = (folder.path().join("home"), folder.path().join("other"));
+        std::fs::create_dir_all(&home).unwrap();
+        std::fs::create_dir_all(&other).unwrap();
+        let codex = folder.path().join("codex");
+        std::os::unix::fs::symlink("/bin/sleep", &codex).unwrap();
+        let seen = |at: &Path| is_codex_running(&CodexHome::at(at));
+        assert!(!seen(&home));
+
+        let mut child = std::process::Command::new(&codex)
+            .arg("60")
+            .env("CODEX_HOME", &home)
+            .spawn()
+            .unwrap();
+
+        let (shares, does_not) = (seen(&home), seen(&other));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(shares && !does_not);
+    }
+}
