@@ -53,6 +53,7 @@ pub mod save;
 pub mod state;
 pub mod store;
 pub mod switch;
+pub mod upkeep;
 
 mod disk;
 mod faults;
@@ -80,3 +81,4 @@ pub use save::Saved;
 pub use state::State;
 pub use store::ProfileStore;
 pub use switch::Switched;
+pub use upkeep::{Notice, Upkeep};

@@ -1,16 +1,27 @@
 //! What an earlier run left half done is finished or undone, before anything else happens.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use codex_auth::AuthDotJson;
 use tracing::{info, warn};
 
 use crate::{
     disk::{Disk, ProfilesLock},
     error::StoreError,
-    fs::lock::{FileLock, LockError},
+    fs::{
+        atomic,
+        lock::{FileLock, LockError},
+        read,
+    },
     journal::RefreshJournal,
     profile::ProfileName,
 };
+
+/// No write takes this long.
+const STRAY_AGE: Duration = Duration::from_mins(10);
 
 impl Disk {
     /// Resolves every left-over. What cannot be resolved now stays as it is, and is met again by
@@ -21,6 +32,9 @@ impl Disk {
         }
         if let Err(error) = self.recover_refreshes() {
             warn!(%error, "the refresh journal could not be read");
+        }
+        if let Err(error) = self.recover_stray_files() {
+            warn!(%error, "files that a crash left behind could not be looked at");
         }
     }
 
@@ -50,6 +64,47 @@ impl Disk {
         }
     }
 
+    /// A program that dies between writing a temporary file and renaming it leaves that behind, and
+    /// what is in it may be newer than anything else: Codex keeps no journal.
+    fn recover_stray_files(&self) -> Result<(), StoreError> {
+        for path in self.stray_files() {
+            if let Ok(login) = read::login(&path) {
+                self.salvage(&login)?;
+            }
+            info!(path = %path.display(), "a file that a crash left behind is removed");
+            atomic::remove(&path).map_err(StoreError::io(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Takes in a login that is newer than the copy there is of it. One of nobody known is the
+    /// leaving of a login that was given up.
+    fn salvage(&self, login: &AuthDotJson) -> Result<(), StoreError> {
+        let lock = self.lock_profiles()?;
+        for (name, _) in self.of_identity(&login.identity())? {
+            if self.adopt_locked(&lock, &name, login)? {
+                info!(profile = %name, "a login that a crash left behind was taken in");
+            }
+        }
+        self.publish_newer(login).map(drop)
+    }
+
+    fn stray_files(&self) -> Vec<PathBuf> {
+        let profiles = self.names().unwrap_or_default();
+        let folders = profiles.iter().map(|name| self.home.profile(name));
+        let ours = [
+            self.home.root().to_owned(),
+            self.home.router(),
+            self.home.journal(),
+        ];
+        folders
+            .chain(ours)
+            .filter_map(|folder| folder.read_dir().ok())
+            .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
+            .filter(|path| is_stray(path))
+            .collect()
+    }
+
     /// A switch that had published its target is finished; one that had not is undone, by
     /// forgetting it: all it did before was to keep a copy of the live login.
     pub(crate) fn settle_switch(&self, _lock: &ProfilesLock) -> Result<(), StoreError> {
@@ -70,5 +125,84 @@ impl Disk {
             (Ok(target), Ok(live)) => target.identity() == live.identity(),
             _ => false,
         }
+    }
+}
+
+/// Whether this is a temporary file, of ours or of Codex (wire reference 1.4), that nobody writes
+/// any more.
+fn is_stray(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let ours = name.is_some_and(|name| name.starts_with(atomic::TEMPORARY_PREFIX));
+    let modified = path.symlink_metadata().and_then(|file| file.modified());
+    let age = modified.ok().and_then(|at| at.elapsed().ok());
+    ours && path.is_file() && age.is_some_and(|age| age > STRAY_AGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::File,
+        time::{Duration, SystemTime},
+    };
+
+    use codex_auth::CredentialProvider as _;
+
+    use crate::testing::{World, put, token};
+
+    fn grow_old(path: &std::path::Path) {
+        let then = SystemTime::now() - Duration::from_hours(1);
+        File::options()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_modified(then)
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn tokens_that_codex_could_not_put_in_place_are_taken_in() {
+        let world = World::new().await;
+        let old = world.put_expired_everywhere();
+        let newer = world.codex_posts(&old).await;
+        let (stray, young) = (
+            world.home.root().join(".auth-x1"),
+            world.home.root().join(".auth-x2"),
+        );
+        put(&stray, &newer);
+        grow_old(&stray);
+        put(&young, &newer);
+
+        let store = world.store();
+
+        assert_eq!(token(&world.profile("work")), token(&newer));
+        assert_eq!(token(&world.live()), token(&newer));
+        assert!(!stray.exists() && young.exists());
+        store
+            .credentials(&codex_auth::RouteHint::default())
+            .await
+            .unwrap();
+        assert_eq!(world.posts(), 1, "Codex's own");
+    }
+
+    #[tokio::test]
+    async fn what_is_old_unknown_or_torn_changes_nothing_and_is_removed() {
+        let world = World::new().await;
+        let old = world.fake.auth_json(&world.ada());
+        let newer = world.codex_posts(&old).await;
+        world.put_profile("work", &newer);
+        let strangers = world.fake.auth_json(&world.bob());
+        let folder = world.home.profiles().join("work");
+        for (n, content) in [old.to_string(), strangers.to_string(), "{\"tok".to_owned()]
+            .iter()
+            .enumerate()
+        {
+            let path = folder.join(format!(".auth-{n}"));
+            crate::fs::atomic::write(&path, content.as_bytes()).unwrap();
+            grow_old(&path);
+        }
+        drop(world.store());
+        assert_eq!(world.profile("work"), newer);
+        assert_eq!(folder.read_dir().unwrap().count(), 1);
+        assert_eq!(world.home.profiles().read_dir().unwrap().count(), 1);
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     error::StoreError,
     fs::ReadError,
     profile::{Condition, Place, Profile},
-    state::State,
+    state::{ProfileFacts, State},
     store::ProfileStore,
 };
 
@@ -142,9 +142,16 @@ impl ProfileReport {
     fn new(profile: &Profile, state: &State) -> Self {
         let login = profile.login.as_deref();
         let claims = login.map(AuthDotJson::display_claims).unwrap_or_default();
-        let (reason, action) = explain(&profile.condition);
+        let facts = state.profile(profile.label.as_str());
+        let (reason, action) = match explain(&profile.condition) {
+            (None, _) if may_be_signed_out(login, &facts) => (
+                Some("codex may have signed it out".to_owned()),
+                Some("log in again if its requests fail"),
+            ),
+            explained => explained,
+        };
         Self {
-            label: state.profile(profile.label.as_str()).label,
+            label: facts.label,
             email: claims.email,
             plan: claims.plan,
             account_id: claims.account_id,
@@ -171,6 +178,14 @@ impl LoginState {
             Condition::Unreadable(_) => Self::Unreadable,
         }
     }
+}
+
+/// Whether the token that went away with the live login is still the one there is.
+fn may_be_signed_out(login: Option<&AuthDotJson>, facts: &ProfileFacts) -> bool {
+    let token = login.and_then(AuthDotJson::refresh_token);
+    facts.signed_out.as_ref().is_some_and(|fact| {
+        token.is_some_and(|token| token.fingerprint() == fact.token_fingerprint)
+    })
 }
 
 /// Why a login cannot serve, and what to do about it.

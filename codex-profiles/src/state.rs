@@ -37,6 +37,17 @@ pub struct ProfileFacts {
     /// Why its login ended, if the issuer said so: of that one token, which the file may hold no
     /// longer. [`Profile::condition`](crate::Profile) compares the two.
     pub needs_login: Option<NeedsLogin>,
+    /// That Codex may have signed it out, of that one token.
+    pub signed_out: Option<SignedOut>,
+}
+
+/// The live login with this token went away, and not by a switch of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedOut {
+    /// SHA-256 of the refresh token, in hexadecimal.
+    pub token_fingerprint: String,
+    /// When it was noticed.
+    pub at: Timestamp,
 }
 
 /// A final refusal by the issuer, of one very token: it ends when the file holds another.
@@ -101,6 +112,7 @@ impl State {
             label: facts.read("label"),
             color: facts.read("color"),
             needs_login: facts.read("needs_login"),
+            signed_out: facts.read("signed_out"),
         }
     }
 
@@ -116,6 +128,19 @@ impl State {
 
     pub(crate) fn set_needs_login(&mut self, profile: &str, fact: Option<&NeedsLogin>) {
         self.change(profile, |facts| facts.set("needs_login", &fact));
+    }
+
+    pub(crate) fn set_signed_out(&mut self, profile: &str, fact: &SignedOut) {
+        self.change(profile, |facts| facts.set("signed_out", fact));
+    }
+
+    /// Whose login was live when that was looked at last, by the fingerprint of its identity.
+    pub(crate) fn live_identity(&self) -> Option<String> {
+        self.fields.read("live_identity")
+    }
+
+    pub(crate) fn set_live_identity(&mut self, identity: Option<&str>) {
+        self.fields.set("live_identity", &identity);
     }
 
     /// Why a token was refused for good, whichever profile it was tried for.

@@ -15,6 +15,7 @@ use crate::{
     profile::{Condition, Place, Profile, ProfileName},
     refresher::Flights,
     state::State,
+    upkeep::Notices,
 };
 
 /// How long connecting to the issuer may take.
@@ -29,6 +30,7 @@ pub struct ProfileStore {
     pub(crate) memory: Arc<Memory>,
     pub(crate) flights: Arc<Flights>,
     pub(crate) endpoint: Arc<TokenEndpoint>,
+    pub(crate) notices: Arc<Notices>,
 }
 
 impl ProfileStore {
@@ -43,6 +45,7 @@ impl ProfileStore {
             .connect_timeout(CONNECT_LIMIT)
             // A one-time token goes where its login says and nowhere else.
             .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
             .build()
             .map_err(StoreError::Client)?;
         let disk = Disk::new(home);
@@ -52,10 +55,12 @@ impl ProfileStore {
             memory: Arc::default(),
             flights: Arc::default(),
             endpoint: Arc::new(TokenEndpoint::new(client, Issuer::default())),
+            notices: Arc::default(),
         })
     }
 
-    /// Refreshes at another issuer, or over another client. Give that client no redirects.
+    /// Refreshes at another issuer, or over another client. Give that client no redirects and no
+    /// retries: a token works once.
     #[must_use]
     pub fn with_token_endpoint(self, endpoint: TokenEndpoint) -> Self {
         Self {

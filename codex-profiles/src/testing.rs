@@ -162,6 +162,10 @@ pub(crate) fn access_token(account: &Account, left: i64) -> String {
     let claims = json!({"exp": expires, "iat": expires - 864_000,
         "https://api.openai.com/auth": {"chatgpt_user_id": account.user_id(),
             "chatgpt_account_id": account.account_id()}});
+    jwt(&claims)
+}
+
+pub(crate) fn jwt(claims: &Value) -> String {
     let claims = URL_SAFE_NO_PAD.encode(claims.to_string());
     format!("e30.{claims}.c2ln")
 }

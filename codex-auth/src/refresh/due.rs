@@ -36,6 +36,16 @@ impl Freshness {
         }
     }
 
+    /// From when on it is [`Due`](Self::Due); `None` where nothing says so.
+    #[must_use]
+    pub fn due_at(login: &AuthDotJson) -> Option<Timestamp> {
+        login.access_token()?;
+        match login.access_token_expires_at() {
+            Some(expires_at) => expires_at.checked_sub(lead(lifetime(login))).ok(),
+            None => login.last_refresh()?.checked_add(UNREADABLE_AGE).ok(),
+        }
+    }
+
     fn by_expiry(login: &AuthDotJson, left: SignedDuration) -> Self {
         let lead = lead(lifetime(login));
         if left <= CODEX_WINDOW.min(lead) {

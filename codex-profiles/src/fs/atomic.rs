@@ -10,6 +10,8 @@ use tempfile::NamedTempFile;
 
 /// The largest file that is copied where no second name can be given to it.
 const MAX_ASIDE_BYTES: u64 = 64 << 20;
+/// How the names of temporary files begin, as Codex has it (wire reference 1.4).
+pub(crate) const TEMPORARY_PREFIX: &str = ".auth-";
 /// As many symlinks as Linux follows.
 const MAX_LINKS: usize = 40;
 
@@ -173,7 +175,7 @@ fn read_within(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     // tempfile makes the file with mode 0600.
     tempfile::Builder::new()
-        .prefix(".auth-")
+        .prefix(TEMPORARY_PREFIX)
         .tempfile_in(folder)
 }
 

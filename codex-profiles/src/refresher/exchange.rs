@@ -24,6 +24,7 @@ use crate::{
         same_access,
     },
     store::{ProfileStore, blocking},
+    upkeep::Notice,
 };
 
 /// How soon a refresh that was left to Codex is looked at again.
@@ -243,7 +244,9 @@ impl Exchange {
     }
 
     fn refuse(&mut self, token: String, reason: LoginReason) -> CredentialError {
-        warn!(profile = %self.wish.place.reference(), %reason, "must log in again");
+        let profile = self.wish.place.reference();
+        let notices = &self.store.notices;
+        notices.tell(Notice::LoginRequired { profile, reason });
         self.flight.refused = Some((token, reason));
         login_required(&self.wish.place, reason)
     }

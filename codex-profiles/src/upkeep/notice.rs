@@ -1,0 +1,96 @@
+use codex_auth::{LoginReason, ProfileRef};
+use tokio::sync::{broadcast, watch};
+
+/// Notices that somebody may be behind with; after that the oldest are dropped.
+const MAX_WAITING: usize = 64;
+
+/// Something that happened to the logins and that a person may want to know. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// Codex, or another program, refreshed the live login, and the profile has the new tokens.
+    Adopted {
+        /// The profile of that login.
+        profile: ProfileRef,
+    },
+    /// The live login belongs to no profile: offer to save it.
+    UnsavedLogin,
+    /// The live login of this profile is gone, and not by a switch of ours. `codex login` and
+    /// `codex logout` revoke the login they find (wire reference 4.6).
+    SignedOutElsewhere {
+        /// The profile that held the same login.
+        profile: ProfileRef,
+    },
+    /// Only signing in again helps this profile.
+    LoginRequired {
+        /// The profile concerned.
+        profile: ProfileRef,
+        /// Why its login ended.
+        reason: LoginReason,
+    },
+}
+
+impl std::fmt::Display for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Adopted { profile } => write!(
+                f,
+                "the live login was refreshed by another program; profile `{profile}` has it too"
+            ),
+            Self::UnsavedLogin => write!(
+                f,
+                "the login that Codex uses now is in no profile: `codex-router save` keeps it"
+            ),
+            Self::SignedOutElsewhere { profile } => write!(
+                f,
+                "Codex no longer uses the login of profile `{profile}`. If `codex login` or `codex \
+                 logout` did that, OpenAI has ended that login: `codex-router login {profile}`"
+            ),
+            Self::LoginRequired { profile, reason } => write!(
+                f,
+                "profile `{profile}` must log in again: {reason}. `codex-router login {profile}`"
+            ),
+        }
+    }
+}
+
+/// Where notices and changes are told of.
+#[derive(Debug)]
+pub(crate) struct Notices {
+    told: broadcast::Sender<Notice>,
+    changes: watch::Sender<u64>,
+}
+
+impl Default for Notices {
+    fn default() -> Self {
+        Self {
+            told: broadcast::Sender::new(MAX_WAITING),
+            changes: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Notices {
+    pub(crate) fn tell(&self, notice: Notice) {
+        if let Notice::Adopted { .. } = &notice {
+            tracing::info!("{notice}");
+        } else {
+            tracing::warn!("{notice}");
+        }
+        // Nobody may be listening.
+        let _ = self.told.send(notice);
+        self.changed();
+    }
+
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Notice> {
+        self.told.subscribe()
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
