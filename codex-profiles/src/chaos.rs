@@ -16,13 +16,14 @@ use crate::{
 };
 
 const USERS: [&str; 3] = ["a", "b", "c"];
-const POINTS: [Step; 14] = [
+const POINTS: [Step; 15] = [
     Step::RescueReserved,
     Step::IntentNoted,
     Step::BeforeAnswerNoted,
     Step::AnswerNoted,
     Step::BeforeProfileWritten,
     Step::ProfileWritten,
+    Step::CopiesWritten,
     Step::BeforeLiveWritten,
     Step::LiveWritten,
     Step::SpentRecorded,

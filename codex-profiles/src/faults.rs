@@ -12,6 +12,7 @@ pub(crate) enum Step {
     AnswerNoted,
     BeforeProfileWritten,
     ProfileWritten,
+    CopiesWritten,
     BeforeLiveWritten,
     LiveWritten,
     SpentRecorded,

@@ -18,6 +18,7 @@ use crate::{
     error::StoreError,
     faults::Step,
     fs::{ReadError, atomic, read},
+    keep::was_spent,
     profile::{Place, ProfileName},
 };
 
@@ -105,6 +106,11 @@ impl RefreshJournal {
             disk: disk.clone(),
             token: token.to_owned(),
         }
+    }
+
+    /// The token that is spent, by its fingerprint.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
     }
 
     /// The intent. That it cannot be understood says no less than that the token was posted.
@@ -211,6 +217,18 @@ impl Disk {
     pub(crate) fn end_switch(&self) -> Result<(), StoreError> {
         let path = self.home.switch_intent();
         atomic::remove(&path).map_err(StoreError::io(&path))
+    }
+
+    /// The journal of the refresh that brought a token, if it has not come to its end.
+    pub(crate) fn journal_of_answer(
+        &self,
+        token: &str,
+    ) -> Result<Option<RefreshJournal>, StoreError> {
+        let begun = self.begun_refreshes()?.into_iter();
+        let mut journals = begun.map(|begun| RefreshJournal::new(self, &begun));
+        Ok(journals.find(|journal| {
+            matches!(journal.rescue(), Ok(Rescue::Answer(answer)) if was_spent(&answer, token))
+        }))
     }
 
     /// The tokens, by fingerprint, whose refresh did not come to its end.

@@ -10,6 +10,7 @@ use crate::{
     disk::{Disk, ProfilesLock},
     error::StoreError,
     fs::ReadError,
+    ledger::Spent,
     profile::ProfileName,
 };
 
@@ -63,10 +64,35 @@ impl Disk {
             Arc::default()
         });
         match (ledger.is_spent(copy), ledger.is_spent(other)) {
+            (true, false) => return Age::Older,
+            (false, true) => return Age::Newer,
+            _ => {}
+        }
+        if issue_times(copy, other).is_some_and(|(one, other)| one != other) {
+            return Age::by_time(copy, other);
+        }
+        // Without the issuer's word, a token that we have never seen came after the one we know.
+        match (ledger.is_known(copy), ledger.is_known(other)) {
             (true, false) => Age::Older,
             (false, true) => Age::Newer,
             _ => Age::by_time(copy, other),
         }
+    }
+
+    /// Whether `login` may take the place of the live login without anybody asking for it. Codex may
+    /// have written that one a moment ago, so dates that clocks may have set wrong are not enough:
+    /// the issuer's own must say so, or the live token be known as spent.
+    pub(crate) fn supersedes_live(&self, login: &AuthDotJson, live: &AuthDotJson) -> bool {
+        let issued = login
+            .access_token_issued_at()
+            .zip(live.access_token_issued_at());
+        let later = issued.is_some_and(|(ours, theirs)| ours > theirs);
+        self.is_newer(login, live) && (later || self.is_spent(live))
+    }
+
+    /// Whether the token of a login is known as spent.
+    pub(crate) fn is_spent(&self, login: &AuthDotJson) -> bool {
+        self.ledger().is_ok_and(|ledger| ledger.is_spent(login))
     }
 
     pub(crate) fn is_newer(&self, copy: &AuthDotJson, other: &AuthDotJson) -> bool {
@@ -116,6 +142,7 @@ impl Disk {
         for (name, copy) in copies {
             if self.age(login, copy) == Age::Newer {
                 self.renew(lock, name, login, copy)?;
+                self.follow_elsewhere(lock, copy, login)?;
                 return kept(name, Change::Renewed);
             }
         }
@@ -153,9 +180,28 @@ impl Disk {
         match self.profile(name) {
             Ok(own) if own.identity() == login.identity() && self.is_newer(login, &own) => {
                 self.renew(lock, name, login, &own)?;
+                self.follow_elsewhere(lock, &own, login)?;
                 Ok(true)
             }
             _ => Ok(false),
+        }
+    }
+
+    /// Another program has refreshed `own`, and `login` is what it got: the token before is spent,
+    /// and whatever still holds it follows too.
+    fn follow_elsewhere(
+        &self,
+        lock: &ProfilesLock,
+        own: &AuthDotJson,
+        login: &AuthDotJson,
+    ) -> Result<(), StoreError> {
+        match own.refresh_token() {
+            Some(token) if own.may_be_sign_in_of(login) && login.refresh_token() != Some(token) => {
+                let spent = token.fingerprint();
+                self.record_spent(Spent::new(&spent, Some(login), None))?;
+                self.renew_copies_locked(lock, login, &spent)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -169,6 +215,10 @@ impl Disk {
         login: &AuthDotJson,
         spent: &str,
     ) -> Result<(), StoreError> {
+        if self.is_spent(login) {
+            // It was followed by the next one already.
+            return Ok(());
+        }
         match self.profile(name) {
             // A later token may look older; that it succeeds the one in the file is what counts.
             Ok(own) if is_succeeded(&own, login, spent) => self.renew(lock, name, login, &own),
@@ -205,12 +255,20 @@ impl Disk {
     /// Renews every profile that still holds the spent token and would post it again: copies made
     /// by hand, and the other workspaces of one sign-in.
     pub(crate) fn renew_copies(&self, login: &AuthDotJson, spent: &str) -> Result<(), StoreError> {
-        let lock = self.lock_profiles()?;
+        self.renew_copies_locked(&self.lock_profiles()?, login, spent)
+    }
+
+    fn renew_copies_locked(
+        &self,
+        lock: &ProfilesLock,
+        login: &AuthDotJson,
+        spent: &str,
+    ) -> Result<(), StoreError> {
         for name in self.names()? {
             if let Ok(own) = self.profile(&name)
-                && let Some(renewed) = succession(&own, login, spent)
+                && let Some(renewed) = self.succession(&own, login, spent)
             {
-                self.write_profile(&lock, &name, &renewed)?;
+                self.write_profile(lock, &name, &renewed)?;
             }
         }
         Ok(())
@@ -225,8 +283,9 @@ impl Disk {
         self.change_live(|live| {
             let live = live.as_ref().ok()?;
             let same = live.identity().is_compatible_with(&login.identity());
-            let newer = || (same && self.is_newer(login, live)).then(|| in_place_of(live, login));
-            succession(live, login, spent).or_else(newer)
+            let due = same && self.supersedes_live(login, live);
+            let newer = due.then(|| in_place_of(live, login));
+            self.succession(live, login, spent).or(newer)
         })
     }
 
@@ -234,9 +293,37 @@ impl Disk {
     pub(crate) fn publish_newer(&self, login: &AuthDotJson) -> Result<bool, StoreError> {
         self.change_live(|live| {
             let live = live.as_ref().ok()?;
-            let due = live.identity() == login.identity() && self.is_newer(login, live);
+            let same = live.identity() == login.identity();
+            let due = same && self.supersedes_live(login, live);
             due.then(|| in_place_of(live, login))
         })
+    }
+
+    /// What is to stand in place of `own`, where that still holds the spent token. Another workspace
+    /// of the same person goes on with its own access token: only the refresh token was shared (wire
+    /// reference 4.7). Anybody else's answer replaces nothing, nor does one that is spent by now.
+    fn succession(
+        &self,
+        own: &AuthDotJson,
+        login: &AuthDotJson,
+        spent: &str,
+    ) -> Option<AuthDotJson> {
+        if !was_spent(own, spent) || self.is_spent(login) {
+            return None;
+        }
+        if login.may_follow(own) {
+            return Some(in_place_of(own, login));
+        }
+        if !own.identity().is_same_person(&login.identity()) {
+            return None;
+        }
+        let fresh = FreshTokens {
+            refresh_token: Some(login.refresh_token()?.clone()),
+            ..FreshTokens::default()
+        };
+        let mut own = own.clone();
+        own.rotate(fresh, own.last_refresh().unwrap_or_else(Timestamp::now));
+        Some(own)
     }
 
     fn unsaved_name(&self) -> ProfileName {
@@ -253,32 +340,15 @@ impl Disk {
     }
 }
 
+/// When both access tokens were issued, if both say so.
+fn issue_times(one: &AuthDotJson, other: &AuthDotJson) -> Option<(Timestamp, Timestamp)> {
+    one.access_token_issued_at()
+        .zip(other.access_token_issued_at())
+}
+
 /// Whether `login` is what the issuer gave for the token that `own` still holds.
 fn is_succeeded(own: &AuthDotJson, login: &AuthDotJson, spent: &str) -> bool {
     was_spent(own, spent) && login.may_follow(own)
-}
-
-/// What is to stand in place of `own`, where that still holds the spent token. Another workspace of
-/// the same person goes on with its own access token: only the refresh token was shared (wire
-/// reference 4.7). Anybody else's answer replaces nothing.
-fn succession(own: &AuthDotJson, login: &AuthDotJson, spent: &str) -> Option<AuthDotJson> {
-    if !was_spent(own, spent) {
-        return None;
-    }
-    if login.may_follow(own) {
-        return Some(in_place_of(own, login));
-    }
-    if !own.identity().is_same_person(&login.identity()) {
-        return None;
-    }
-    let refresh_token = Some(login.refresh_token()?.clone());
-    let fresh = FreshTokens {
-        refresh_token,
-        ..FreshTokens::default()
-    };
-    let mut own = own.clone();
-    own.rotate(fresh, own.last_refresh().unwrap_or_else(Timestamp::now));
-    Some(own)
 }
 
 /// `login`, with the fields that only `old` has.

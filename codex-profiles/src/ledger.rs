@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use codex_auth::{AuthDotJson, refresh::RefreshReason};
+use codex_auth::{AuthDotJson, refresh::RefreshReason, secret::RefreshToken};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -69,7 +69,7 @@ impl Spent {
         let next = successor.and_then(AuthDotJson::refresh_token);
         Self {
             token: token.to_owned(),
-            next: next.map(codex_auth::secret::RefreshToken::fingerprint),
+            next: next.map(RefreshToken::fingerprint),
             at: Timestamp::now(),
             reason,
         }
@@ -88,6 +88,13 @@ impl Ledger {
             && login
                 .refresh_token()
                 .is_some_and(|token| self.holds(&token.fingerprint()))
+    }
+
+    /// Whether the token of a login is one that we have seen follow another.
+    pub(crate) fn is_known(&self, login: &AuthDotJson) -> bool {
+        let token = login.refresh_token().map(RefreshToken::fingerprint);
+        let mut entries = self.entries.iter();
+        token.is_some_and(|token| entries.any(|spent| spent.next.as_ref() == Some(&token)))
     }
 
     /// Whether this token came for another one within `interval`, because of a 401.

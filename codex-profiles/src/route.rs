@@ -170,7 +170,7 @@ impl ProfileStore {
             self.adopt(name.clone(), live.clone()).await;
             return Ok(live);
         }
-        if self.disk.is_newer(&own, &live) {
+        if self.disk.supersedes_live(&own, &live) {
             self.publish_aside(own.clone());
         }
         Ok(own)

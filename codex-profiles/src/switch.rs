@@ -1,20 +1,28 @@
 //! Making a profile the current one, without losing the login that was live before.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use codex_auth::AuthDotJson;
-use tracing::{info, warn};
+use codex_auth::{
+    AuthDotJson,
+    refresh::{Freshness, RefreshReason},
+    secret::RefreshToken,
+};
+use jiff::Timestamp;
+use tracing::{debug, info, warn};
 
 use crate::{
     disk::{Disk, MAX_TRIES, ProfilesLock, is_same},
     error::StoreError,
     faults::Step,
-    fs::ReadError,
+    fs::{ReadError, atomic, lock::FileLock},
     journal::SwitchIntent,
-    keep::{Change, Kept},
-    profile::ProfileName,
+    keep::{Change, Kept, was_spent},
+    profile::{Place, ProfileName},
     store::{ProfileStore, blocking},
 };
+
+/// A refresh that is under way has ended by then.
+const REFRESH_LIMIT: Duration = Duration::from_secs(40);
 
 /// What a switch did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,13 +53,37 @@ impl ProfileStore {
     /// # Cancellation
     /// A switch under way goes on to its end.
     pub async fn use_profile(&self, name: &ProfileName) -> Result<Switched, StoreError> {
+        self.refresh_before_codex_would(name).await;
         let (disk, name) = (self.disk.clone(), name.clone());
         blocking(move || disk.switch_to(&name)).await
+    }
+
+    /// A login in its last minutes is refreshed before Codex gets to see it, which would do so at
+    /// once, and without a lock. That it cannot be refreshed is no reason not to switch.
+    async fn refresh_before_codex_would(&self, name: &ProfileName) {
+        let login = self.login_at(&Place::Profile(name.clone())).await;
+        let expiring = login.is_ok_and(|login| {
+            login.is_ok_and(|login| {
+                Freshness::of(&login, Timestamp::now()) == Freshness::Expiring
+                    && login.refresh_token().is_some()
+            })
+        });
+        if expiring
+            && let Err(error) = self
+                .refresh_profile(name, RefreshReason::ProactiveExpiry)
+                .await
+        {
+            debug!(profile = %name, %error, "not refreshed before the switch");
+        }
     }
 }
 
 impl Disk {
     fn switch_to(&self, target: &ProfileName) -> Result<Switched, StoreError> {
+        let ours = self.home.router();
+        atomic::create_folder(&ours).map_err(StoreError::io(&ours))?;
+        // Taken first, as a refresh does it too.
+        let _token = self.lock_token_of(target)?;
         let lock = self.lock_profiles()?;
         self.settle_switch(&lock)?;
         self.target(target)?;
@@ -74,6 +106,23 @@ impl Disk {
                 Err(error)
             }
         }
+    }
+
+    /// Waits until nobody spends the token of a login: Codex must not get to see it meanwhile.
+    fn lock_token_of(&self, name: &ProfileName) -> Result<Option<FileLock>, StoreError> {
+        for _ in 0..MAX_TRIES {
+            let login = self.target(name)?;
+            let Some(token) = login.refresh_token().map(RefreshToken::fingerprint) else {
+                return Ok(None);
+            };
+            let path = self.home.refresh_lock(&token);
+            let lock = FileLock::acquire(&path, 0o600, REFRESH_LIMIT)?;
+            if was_spent(&*self.target(name)?, &token) {
+                return Ok(Some(lock));
+            }
+        }
+        let path = self.home.auth_json_of(name);
+        Err(StoreError::Contended { path })
     }
 
     fn publish_target(

@@ -58,6 +58,12 @@ impl Home {
         write(&self.profile(name), login.to_string());
     }
 
+    /// Nothing is refreshed without being asked for.
+    pub(crate) fn keep_nothing_alive(&self) {
+        let state = json!({"version": 1, "auto_refresh_enabled": false});
+        write(&self.path("router/state.json"), state.to_string());
+    }
+
     pub(crate) fn choose(&self, name: &str) {
         write(&self.path(".current_profile"), name);
     }
@@ -274,8 +280,10 @@ impl World {
         Self::with(fake, &profiles)
     }
 
+    /// A router that refreshes for a request alone, so that a test decides when.
     pub(crate) fn with(fake: FakeOpenAi, profiles: &[(&str, Value)]) -> Self {
         let home = Home::with(profiles);
+        home.keep_nothing_alive();
         let router = Router::start(&home, &fake);
         Self { router, home, fake }
     }

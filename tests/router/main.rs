@@ -11,6 +11,7 @@ mod conversation;
 mod ending;
 mod gate;
 mod harness;
+mod keeping;
 mod model_list;
 mod other_paths;
 mod profile_names;

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::{
     error::StoreError,
     faults::Step,
+    ledger::Spent,
     profile::Place,
     refresher::{
         Flight,
@@ -181,6 +182,7 @@ impl Exchange {
         spend: Spend,
         reason: LoginReason,
     ) -> Result<Arc<AuthDotJson>, CredentialError> {
+        self.record_spent(&spend).await;
         if let Some(login) = self.wait_for_another_owner(&spend.login, reason).await {
             self.clear(&spend).await;
             return Ok(login);
@@ -193,6 +195,19 @@ impl Exchange {
             reason => reason,
         };
         self.give_up(spend, reason).await
+    }
+
+    /// Whoever follows is the newer login then, whatever its dates say.
+    async fn record_spent(&self, spend: &Spend) {
+        let entry = Spent::new(
+            &spend.intent.token_fingerprint,
+            None,
+            Some(self.wish.reason),
+        );
+        let disk = self.store.disk.clone();
+        if let Err(error) = blocking(move || disk.record_spent(entry)).await {
+            warn!(%error, "a token could not be noted as spent");
+        }
     }
 
     /// A token that is used up was spent by somebody: Codex, most likely, which writes what it got

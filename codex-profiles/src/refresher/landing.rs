@@ -38,15 +38,18 @@ pub(crate) struct Unlanded {
 }
 
 impl Disk {
-    /// Brings an answer to disk: into the rescue file, which has room whatever happens, then into
-    /// the profile, then into the live file. Once one of them holds it, the login may serve; the
-    /// journal is cleared when the profile does.
+    /// Brings an answer to disk: into the rescue file, which has room whatever happens; the spent
+    /// token into the ledger, before any file says otherwise; then into the profile, its copies and
+    /// the live file. Once one of them holds it, the login may serve; the journal is cleared when
+    /// all do.
     pub(crate) fn land(&self, answer: &Unlanded) -> Result<(), StoreError> {
         let noted = persistently(|| answer.journal.note_answer(&answer.login));
+        let spent = Spent::new(&answer.spent, Some(&answer.login), answer.reason);
+        let recorded = persistently(|| self.spend(&spent));
         match persistently(|| self.put_in_place(&answer.place, &answer.login, &answer.spent)) {
             Ok(()) => {
-                let spent = Spent::new(&answer.spent, Some(&answer.login), answer.reason);
-                if let Err(error) = self.close(&answer.journal, spent) {
+                // Until the token is known as spent, the journal says so.
+                if let Err(error) = recorded.and_then(|()| answer.journal.clear()) {
                     warn!(%error, "a refresh that is done could not be noted as such yet");
                 }
                 Ok(())
@@ -55,11 +58,9 @@ impl Disk {
         }
     }
 
-    /// Ends a refresh: its token is known as spent before its journal is cleared.
-    pub(super) fn close(&self, journal: &RefreshJournal, spent: Spent) -> Result<(), StoreError> {
-        self.record_spent(spent)?;
-        self.passed(Step::SpentRecorded)?;
-        journal.clear()
+    fn spend(&self, spent: &Spent) -> Result<(), StoreError> {
+        self.record_spent(spent.clone())?;
+        self.passed(Step::SpentRecorded)
     }
 
     fn land_elsewhere(
@@ -90,11 +91,12 @@ impl Disk {
             self.keep_rotation(&lock, name, login, spent)?;
         }
         self.passed(Step::ProfileWritten)?;
+        // Before the live file: a switch may make any of them the live login next.
+        let copies = self.renew_copies(login, spent);
+        self.passed(Step::CopiesWritten)?;
         let published = self.publish_rotation(login, spent);
         self.passed(Step::LiveWritten)?;
-        if let Err(error) = self.renew_copies(login, spent) {
-            warn!(%error, "copies of a refreshed profile still hold its old token");
-        }
+        copies?;
         match (place, published) {
             // Nobody else has it: the live login changed hands, or was logged out of, meanwhile.
             (Place::Live, Ok(false)) => self.keep_if_nowhere(login),
@@ -122,12 +124,12 @@ impl Disk {
         let intent = journal.intent()?;
         match (journal.rescue()?, intent) {
             (Rescue::Answer(answer), Some(intent)) => {
-                let token = intent.token_fingerprint.clone();
-                self.put_in_place(&intent.place(), &answer, &token)?;
+                let token = &intent.token_fingerprint;
+                self.spend(&Spent::new(token, Some(&answer), None))?;
+                self.put_in_place(&intent.place(), &answer, token)?;
                 // Another account's answer went to a place of its own, and is followed by nothing
                 // here: the crash came before that was recorded.
                 self.give_up_if_held(Some(intent))?;
-                return self.close(journal, Spent::new(&token, Some(&answer), None));
             }
             (Rescue::Answer(answer), None) => {
                 self.keep(&self.lock_profiles()?, &answer, None)?;

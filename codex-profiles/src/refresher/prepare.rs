@@ -69,6 +69,8 @@ enum Look {
     Done(Prepared),
     /// The place holds another token by now, which has a lock of its own.
     Moved(Arc<AuthDotJson>),
+    /// It came for this one, whose refresh has not come to its end yet.
+    Unfinished(RefreshJournal),
 }
 
 /// A refresh that is wanted.
@@ -88,6 +90,7 @@ impl Disk {
             match self.look(wish, &login)? {
                 Look::Done(prepared) => return Ok(prepared),
                 Look::Moved(newer) => login = newer,
+                Look::Unfinished(journal) => self.finish(&journal)?,
             }
         }
         let path = self.path_of(&wish.place);
@@ -112,7 +115,20 @@ impl Disk {
         if let Some(look) = self.look_elsewhere(wish, &token)? {
             return Ok(look);
         }
+        // Copies may still be waiting for this token: once it is followed by the next, nobody would
+        // know them by what they hold.
+        if let Some(before) = self.journal_of_answer(&token)? {
+            return Ok(Look::Unfinished(before));
+        }
         self.decide(wish, login, journal, lock).map(Look::Done)
+    }
+
+    /// Waits for whoever brings an answer to disk; one that has died is stood in for. Not to be
+    /// called with another token's lock in hand.
+    fn finish(&self, journal: &RefreshJournal) -> Result<(), StoreError> {
+        let lock = self.home.refresh_lock(journal.token());
+        let _lock = FileLock::acquire(&lock, 0o600, LOCK_LIMIT)?;
+        self.settle(journal)
     }
 
     /// What the place and its copies hold, if it is not the token any more.
@@ -153,6 +169,7 @@ impl Disk {
         if let Some(prepared) = self.leave_to_codex(wish, login)? {
             return Ok(prepared);
         }
+        self.bring_home(&wish.place, login)?;
         self.probe(&wish.place, login)?;
         let intent = RefreshIntent::new(&wish.place, token, attempts);
         journal.begin(&intent, login)?;
@@ -216,7 +233,7 @@ impl Disk {
             match self.look_elsewhere(wish, token)? {
                 Some(Look::Done(prepared)) => return Ok(Some(prepared)),
                 Some(Look::Moved(login)) => return Ok(Some(Prepared::Have(login))),
-                None => {}
+                Some(Look::Unfinished(_)) | None => {}
             }
         }
         Ok(None)
@@ -263,6 +280,14 @@ impl Disk {
             }
         }
         Ok(newest)
+    }
+
+    /// A copy that lies at its place, and is older, must not look newer once this token is spent.
+    fn bring_home(&self, place: &Place, login: &AuthDotJson) -> Result<(), StoreError> {
+        match place {
+            Place::Profile(name) => self.adopt(name, login).map(drop),
+            Place::Live => Ok(()),
+        }
     }
 
     fn adopt_for(&self, place: &Place, login: &AuthDotJson) {

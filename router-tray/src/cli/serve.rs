@@ -53,10 +53,12 @@ pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Resul
         out.flush()?;
     }
     welcome(&store, bound.local_addr()).await?;
+    let upkeep = tokio::spawn(store.upkeep().run());
     tokio::select! {
         () = bound.serve(stop_signal()) => {}
         () = second_stop_signal() => eprintln!("codex-router: streams under way were cut"),
     }
+    upkeep.abort();
     // Its client may have left, but the answer of the issuer is the only copy of the new tokens.
     store.finish_refreshes().await;
     Ok(())

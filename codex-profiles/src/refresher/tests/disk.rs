@@ -118,6 +118,7 @@ async fn a_crash_after_any_step_of_a_refresh_costs_no_login() {
         (Step::IntentNoted, 1),
         (Step::AnswerNoted, 1),
         (Step::ProfileWritten, 1),
+        (Step::CopiesWritten, 1),
         (Step::LiveWritten, 1),
         (Step::SpentRecorded, 1),
         (Step::RescueRemoved, 1),

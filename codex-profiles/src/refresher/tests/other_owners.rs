@@ -33,6 +33,27 @@ async fn what_codex_refreshed_is_adopted_and_nothing_is_posted() {
 }
 
 #[tokio::test]
+async fn what_codex_refreshed_reaches_the_other_workspaces_of_its_sign_in() {
+    let world = World::new().await;
+    let old = world.put_expired_everywhere();
+    let mut team = old.clone();
+    team["tokens"]["account_id"] = "acct-team".into();
+    world.put_profile("team", &team);
+    let newer = world.codex_posts(&old).await;
+    world.put_live(&newer);
+    let store = world.store();
+    store.reconcile().await.unwrap();
+    assert_eq!(token(&world.profile("team")), token(&newer));
+
+    // The spent one is known as such now, wherever it comes back from.
+    world.put_profile("team", &team);
+    let hint = RouteHint::profile(ProfileRef::new("team"));
+    let error = store.credentials(&hint).await.unwrap_err();
+    assert_eq!(reason_of(&error), LoginReason::Reused);
+    assert_eq!((world.posts(), world.fake.reuse_count()), (1, 0));
+}
+
+#[tokio::test]
 async fn a_newer_profile_is_published_so_that_codex_need_not_refresh() {
     let world = World::new().await;
     let old = world.put_expired_everywhere();

@@ -120,6 +120,84 @@ async fn two_workspaces_of_one_sign_in_never_post_its_token_twice() {
 }
 
 #[tokio::test]
+async fn an_answer_whose_bearer_died_reaches_all_copies_before_it_is_followed() {
+    let world = World::new().await;
+    put_two_workspaces(&world);
+    let another = world.store();
+    let (forced, home) = (RefreshReason::Forced, name("home"));
+    for step in [Step::ProfileWritten, Step::CopiesWritten] {
+        let store = world.store();
+        store.disk.faults.plan(step, Fault::Crash);
+        assert!(store.refresh_profile(&home, forced).await.is_err());
+        drop(store);
+
+        another.refresh_profile(&home, forced).await.unwrap();
+
+        assert_eq!(token(&world.profile("team")), token(&world.profile("home")));
+    }
+    assert_eq!((world.posts(), world.fake.reuse_count()), (4, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_waits_for_a_refresh_so_that_codex_never_sees_the_token() {
+    let world = World::new().await;
+    let old = world.fake.auth_json_expired(&world.ada());
+    world.put_profile("work", &old);
+    let delay = std::time::Duration::from_millis(300);
+    world.fake.fault(IssuerFault::refresh_delayed(delay));
+    let store = world.store();
+    let forced = RefreshReason::Forced;
+    let refreshing =
+        tokio::spawn(async move { store.refresh_profile(&name("work"), forced).await });
+    eventually(|| !world.fake.requests_to("/oauth/token").is_empty()).await;
+
+    world.store().use_profile(&name("work")).await.unwrap();
+
+    assert_ne!(token(&world.live()), token(&old));
+    assert_eq!(token(&world.live()), token(&world.profile("work")));
+    refreshing.await.unwrap().unwrap();
+    assert_eq!(world.posts(), 1);
+}
+
+#[tokio::test]
+async fn an_ended_login_is_refreshed_before_codex_gets_to_see_it() {
+    let world = World::new().await;
+    let old = world.fake.auth_json_expired(&world.ada());
+    world.put_profile("work", &old);
+    world.store().use_profile(&name("work")).await.unwrap();
+    assert_ne!(token(&world.live()), token(&old));
+
+    // And where it cannot be, the switch is done all the same.
+    let dead = world.fake.auth_json_expired(&world.bob());
+    world.fake.revoke(&token(&dead));
+    world.put_profile("dead", &dead);
+    world.store().use_profile(&name("dead")).await.unwrap();
+    assert_eq!(
+        (token(&world.live()), world.current().as_str()),
+        (token(&dead), "dead")
+    );
+}
+
+#[tokio::test]
+async fn a_date_that_a_clock_may_have_set_wrong_never_replaces_what_codex_wrote() {
+    let world = World::new().await;
+    // Tokens that do not say when they were issued.
+    let login = |token: &str, at: &str| {
+        serde_json::json!({"tokens": {"access_token": token, "refresh_token": token,
+            "account_id": "acct-ada"}, "last_refresh": at})
+    };
+    world.put_profile("work", &login("old", "2031-01-01T00:00:00Z"));
+    world.put_current("work");
+    let codex = login("new", "2026-11-23T00:00:00Z");
+    world.put_live(&codex);
+    let store = world.store();
+    ask(&store).await.unwrap();
+    store.reconcile().await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert_eq!((world.live(), world.posts()), (codex, 0));
+}
+
+#[tokio::test]
 async fn upstreams_that_refuse_fresh_tokens_cost_one_rotation_however_many_processes_ask() {
     let world = World::new().await;
     world.put_profile("work", &world.fake.auth_json(&world.ada()));
