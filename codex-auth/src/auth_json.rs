@@ -11,7 +11,7 @@ mod mode;
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::{
@@ -274,6 +274,16 @@ impl AuthDotJson {
         Timestamp::from_second(self.access_claims()?.issued_at?).ok()
     }
 
+    /// How long the access token lives in all, where it says so.
+    #[must_use]
+    pub fn access_token_lifetime(&self) -> Option<SignedDuration> {
+        let (issued, ends) = (
+            self.access_token_issued_at()?,
+            self.access_token_expires_at()?,
+        );
+        Some(ends.duration_since(issued)).filter(SignedDuration::is_positive)
+    }
+
     /// When the tokens were last written by a sign-in or a refresh.
     #[must_use]
     pub fn last_refresh(&self) -> Option<Timestamp> {
@@ -313,6 +323,17 @@ impl AuthDotJson {
         // Codex sends no Authorization when this is missing (wire reference 1.3).
         self.fields
             .insert("last_refresh".to_owned(), raw(&at.to_string()));
+    }
+
+    /// Forgets where the sign-in was made: its tokens come from somewhere else by now.
+    pub fn forget_provenance(&mut self) {
+        let (Login::Tokens { tokens, .. }, Some(fields)) =
+            (&mut self.login, &mut self.token_fields)
+        else {
+            return;
+        };
+        tokens.oauth_provenance = None;
+        fields.shift_remove("oauth_provenance");
     }
 
     /// Whether this login may be what the issuer gave for the token in `older`: the owner is the

@@ -69,11 +69,25 @@ impl Issuer {
         format!("{}/oauth/token", base.trim_end_matches('/'))
     }
 
+    /// Whether a login of this origin is refreshed at another one: what comes from there is a login
+    /// of that other issuer (wire reference 3.1).
+    #[must_use]
+    pub fn is_elsewhere(&self, provenance: &OauthProvenance) -> bool {
+        let url = self.refresh_url_override.as_deref();
+        url.is_some_and(|url| origin(url) != origin(&provenance.issuer))
+    }
+
     /// The client id for a login of this origin.
     #[must_use]
     pub fn client_id<'a>(&self, provenance: Option<&'a OauthProvenance>) -> &'a str {
         provenance.map_or(DEFAULT_CLIENT_ID, |origin| origin.client_id.as_str())
     }
+}
+
+/// Scheme, host and port (RFC 6454), where the address has them.
+fn origin(url: &str) -> Option<(String, String)> {
+    let url: http::Uri = url.parse().ok()?;
+    Some((url.scheme_str()?.to_owned(), url.authority()?.to_string()))
 }
 
 #[cfg(test)]
@@ -98,6 +112,9 @@ mod tests {
         );
         let issuer = issuer.with_refresh_url("http://127.0.0.1:1/t");
         assert_eq!(issuer.token_url(Some(&origin)), "http://127.0.0.1:1/t");
+        assert!(issuer.is_elsewhere(&origin));
+        let same = Issuer::default().with_refresh_url("https://i.example/other/path");
+        assert!(!same.is_elsewhere(&origin) && !Issuer::default().is_elsewhere(&origin));
     }
 
     #[test]

@@ -74,6 +74,11 @@ impl Spent {
             reason,
         }
     }
+
+    /// A clock that was set back makes an entry no younger, or it would count as new for long.
+    fn age(&self) -> SignedDuration {
+        Timestamp::now().duration_since(self.at).abs()
+    }
 }
 
 impl Ledger {
@@ -93,19 +98,24 @@ impl Ledger {
     /// Whether the token of a login is one that we have seen follow another.
     pub(crate) fn is_known(&self, login: &AuthDotJson) -> bool {
         let token = login.refresh_token().map(RefreshToken::fingerprint);
-        let mut entries = self.entries.iter();
-        token.is_some_and(|token| entries.any(|spent| spent.next.as_ref() == Some(&token)))
+        token.is_some_and(|token| self.origin_of(&token).is_some())
     }
 
     /// Whether this token came for another one within `interval`, because of a 401.
     pub(crate) fn has_just_recovered(&self, token: &str, interval: SignedDuration) -> bool {
-        let origin = self.entries.iter().rev();
-        let mut origin = origin.filter(|spent| spent.next.as_deref() == Some(token));
-        origin.next().is_some_and(|spent| {
-            // A clock that was set back must not stop recoveries for long.
-            let age = Timestamp::now().duration_since(spent.at).abs();
-            spent.reason == Some(RefreshReason::UnauthorizedRecovery) && age < interval
+        self.origin_of(token).is_some_and(|spent| {
+            spent.reason == Some(RefreshReason::UnauthorizedRecovery) && spent.age() < interval
         })
+    }
+
+    /// How long ago this token came for another one, by our clock.
+    pub(crate) fn age_of(&self, token: &str) -> Option<SignedDuration> {
+        self.origin_of(token).map(Spent::age)
+    }
+
+    fn origin_of(&self, token: &str) -> Option<&Spent> {
+        let mut origins = self.entries.iter().rev();
+        origins.find(|spent| spent.next.as_deref() == Some(token))
     }
 
     fn of(entries: Vec<Spent>) -> Self {

@@ -41,13 +41,15 @@ impl Freshness {
     pub fn due_at(login: &AuthDotJson) -> Option<Timestamp> {
         login.access_token()?;
         match login.access_token_expires_at() {
-            Some(expires_at) => expires_at.checked_sub(lead(lifetime(login))).ok(),
+            Some(expires_at) => expires_at
+                .checked_sub(lead(login.access_token_lifetime()))
+                .ok(),
             None => login.last_refresh()?.checked_add(UNREADABLE_AGE).ok(),
         }
     }
 
     fn by_expiry(login: &AuthDotJson, left: SignedDuration) -> Self {
-        let lead = lead(lifetime(login));
+        let lead = lead(login.access_token_lifetime());
         if left <= CODEX_WINDOW.min(lead) {
             Self::Expiring
         } else if left <= lead {
@@ -63,14 +65,6 @@ impl Freshness {
             _ => Self::Fresh,
         }
     }
-}
-
-fn lifetime(login: &AuthDotJson) -> Option<SignedDuration> {
-    let (issued, expires) = (
-        login.access_token_issued_at()?,
-        login.access_token_expires_at()?,
-    );
-    Some(expires.duration_since(issued)).filter(SignedDuration::is_positive)
 }
 
 /// A fifth of the token's life or a day, whichever is less, but half an hour at least; and never

@@ -45,6 +45,13 @@ impl TokenEndpoint {
         Self { client, issuer }
     }
 
+    /// Whether this is another issuer than the one that made `login`.
+    #[must_use]
+    pub fn is_elsewhere(&self, login: &AuthDotJson) -> bool {
+        let origin = login.provenance();
+        origin.is_some_and(|origin| self.issuer.is_elsewhere(origin))
+    }
+
     /// **Spends** the refresh token of `login`.
     ///
     /// # Errors

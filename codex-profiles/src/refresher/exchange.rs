@@ -128,6 +128,9 @@ impl Exchange {
     ) -> Result<Arc<AuthDotJson>, CredentialError> {
         let mut login = AuthDotJson::clone(&spend.login);
         login.rotate(fresh, later_than(&spend.login));
+        if self.store.endpoint.is_elsewhere(&spend.login) {
+            login.forget_provenance();
+        }
         if !login.may_follow(&spend.login) {
             return self.keep_stranger(spend, login).await;
         }

@@ -161,6 +161,9 @@ impl Disk {
         if recovery && ledger.has_just_recovered(&token, RECOVERY_INTERVAL) {
             return Ok(Prepared::JustRecovered);
         }
+        if is_too_young(wish.reason, login, ledger.age_of(&token)) {
+            return Ok(Prepared::Have(Arc::new(login.clone())));
+        }
         let before = journal.intent()?;
         let attempts = before.map_or(1, |intent| intent.attempts + 1);
         if attempts > MAX_ATTEMPTS {
@@ -304,6 +307,17 @@ impl Disk {
 fn fingerprint(login: &AuthDotJson) -> String {
     let token = login.refresh_token().map(RefreshToken::fingerprint);
     token.unwrap_or_default()
+}
+
+/// Whether a token that seems to end soon came just now: our clock is wrong then, not the token, and
+/// would ask for another one at every request.
+fn is_too_young(reason: RefreshReason, login: &AuthDotJson, age: Option<SignedDuration>) -> bool {
+    let by_the_clock = matches!(
+        reason,
+        RefreshReason::ProactiveExpiry | RefreshReason::Scheduled
+    );
+    let lifetime = login.access_token_lifetime();
+    by_the_clock && age.zip(lifetime).is_some_and(|(age, life)| age < life / 2)
 }
 
 fn left_of(login: &AuthDotJson) -> Option<SignedDuration> {

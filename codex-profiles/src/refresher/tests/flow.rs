@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use codex_auth::{
-    CredentialError, CredentialProvider as _, LoginReason, ProfileRef, RouteHint,
-    refresh::RefreshReason,
+    CredentialError, CredentialProvider as _, Issuer, LoginReason, ProfileRef, RouteHint,
+    refresh::{RefreshReason, TokenEndpoint},
 };
 use fake_openai::Fault as IssuerFault;
 use serde_json::json;
 
 use super::{access, ask, bearer, reason_of};
-use crate::testing::{World, name, token};
+use crate::{
+    ledger::Spent,
+    testing::{World, name, token},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_callers_with_an_expired_token_post_it_once() {
@@ -241,5 +244,55 @@ async fn what_cannot_serve_says_so() {
             matches!(ask(unknown).await, CredentialError::UnknownProfile(_)),
             "{unknown}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_days_ahead_does_not_rotate_at_every_request() {
+    let world = World::new().await;
+    let login = world.login_with(&world.ada(), -432_000);
+    world.put_profile("work", &login);
+    world.put_current("work");
+    let store = world.store();
+    let held = store.disk.profile(&name("work")).unwrap();
+    // It came for another token just now, by the same wrong clock.
+    let spent = Spent::new("before", Some(&held), None);
+    store.disk.record_spent(spent).unwrap();
+    for store in [store, world.store()] {
+        assert_eq!(bearer(&ask(&store).await.unwrap()), access(&login));
+    }
+    assert_eq!(world.posts(), 0);
+    // That a server refuses it, or a person asks, counts all the same.
+    let stale = ask(&world.store()).await.unwrap();
+    assert!(
+        !world
+            .store()
+            .refresh(&stale)
+            .await
+            .unwrap()
+            .same_bearer(&stale)
+    );
+}
+
+#[tokio::test]
+async fn tokens_of_another_issuer_do_not_claim_the_first_ones_origin() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    let issuer = Issuer::default().with_refresh_url(world.fake.token_url());
+    for (origin, stays) in [
+        ("https://elsewhere.example", false),
+        (world.fake.issuer_url().as_str(), true),
+    ] {
+        let mut login = world.fake.auth_json_expired(&world.ada());
+        login["tokens"]["oauth_provenance"]["issuer"] = origin.into();
+        world.put_profile("work", &login);
+        world.put_live(&login);
+        let endpoint = TokenEndpoint::new(reqwest::Client::new(), issuer.clone());
+        ask(&world.store().with_token_endpoint(endpoint))
+            .await
+            .unwrap();
+        let tokens = &world.profile("work")["tokens"];
+        assert_eq!(tokens.get("oauth_provenance").is_some(), stays, "{origin}");
+        assert_eq!(tokens["login_owner_id"], login["tokens"]["login_owner_id"]);
     }
 }
