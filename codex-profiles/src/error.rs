@@ -27,6 +27,9 @@ pub enum StoreError {
     /// Name another profile, or create this one.
     #[error("no profile named `{0}`")]
     UnknownProfile(ProfileName),
+    /// Nothing was removed under this name, or it was deleted for good.
+    #[error("no removed profile named `{0}` is kept")]
+    NothingRemoved(ProfileName),
     /// Choose another name.
     #[error("there is a profile named `{0}` already")]
     NameTaken(ProfileName),

@@ -15,6 +15,7 @@ mod model_list;
 mod other_paths;
 mod profile_names;
 mod refreshing;
+mod removing;
 mod responses;
 mod secrets;
 mod switching;

@@ -42,4 +42,31 @@ pub(crate) enum Command {
         /// The profile's name [default: made from the e-mail address]
         name: Option<String>,
     },
+    /// Give a profile another name
+    Rename {
+        /// The profile's name
+        from: String,
+        /// Its new name
+        to: String,
+    },
+    /// Say what a profile is shown as
+    Label {
+        /// The profile's name
+        name: String,
+        /// Any text [default: none, which takes the label back]
+        text: Option<String>,
+    },
+    /// Take a profile out of the list; `restore` brings it back
+    Remove {
+        /// The profile's name
+        name: String,
+        /// Delete it for good, and what was removed under this name before
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Bring back the profile that was last removed under a name
+    Restore {
+        /// The profile's name
+        name: String,
+    },
 }

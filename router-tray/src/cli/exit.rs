@@ -44,6 +44,12 @@ impl Failure {
         }
     }
 
+    /// Says what to do about it, too.
+    pub(crate) fn advise(self, advice: &str) -> Self {
+        let message = format!("{}: {advice}", self.message);
+        Self { message, ..self }
+    }
+
     /// Says it on standard error.
     pub(crate) fn report(self) -> ExitCode {
         eprintln!("codex-router: {}", self.message);
@@ -68,6 +74,10 @@ impl From<StoreError> for Failure {
                     message,
                 }
             }
+            StoreError::NothingRemoved(_) => Self {
+                kind: Kind::NoSuchProfile,
+                message: error.to_string(),
+            },
             StoreError::NotLoggedIn { .. } => Self::needs_login(format!(
                 "{error}: run `codex login` first, or choose a profile with `codex-router use`"
             )),

@@ -3,6 +3,7 @@
 mod args;
 mod exit;
 mod list;
+mod profiles;
 mod save;
 mod serve;
 mod switch;
@@ -39,6 +40,12 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::Current) => list::current(&store()?).await,
         Some(Command::Use { name }) => switch::switch(&store()?, &name).await,
         Some(Command::Save { name }) => save::save(&store()?, name.as_deref()).await,
+        Some(Command::Rename { from, to }) => profiles::rename(&store()?, &from, &to).await,
+        Some(Command::Label { name, text }) => {
+            profiles::label(&store()?, &name, text.as_deref()).await
+        }
+        Some(Command::Remove { name, purge }) => profiles::remove(&store()?, &name, purge).await,
+        Some(Command::Restore { name }) => profiles::restore(&store()?, &name).await,
     }
 }
 
