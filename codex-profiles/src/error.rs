@@ -11,6 +11,7 @@ use codex_auth::CredentialError;
 
 use crate::{
     fs::{ReadError, lock::LockError},
+    import::EntryError,
     profile::ProfileName,
 };
 
@@ -39,6 +40,9 @@ pub enum StoreError {
     /// Make another profile the current one first.
     #[error("profile `{0}` is the current one")]
     IsCurrent(ProfileName),
+    /// Sign in anew, or import from elsewhere.
+    #[error(transparent)]
+    Import(#[from] EntryError),
     /// Mend or remove the file.
     #[error("the login in {path} cannot be used: {source}")]
     Unusable {

@@ -44,8 +44,12 @@
 //! ```
 
 pub mod error;
+#[cfg(feature = "export")]
+pub mod export;
 pub mod fs;
 pub mod home;
+pub mod homes;
+pub mod import;
 pub mod profile;
 pub mod removed;
 pub mod report;

@@ -6,8 +6,9 @@ use crate::{
     disk::{Disk, ProfilesLock},
     error::StoreError,
     fs::{ReadError, atomic},
+    import::Envelope,
     keep::Change,
-    profile::ProfileName,
+    profile::{Place, ProfileName},
     state::State,
     store::{ProfileStore, blocking},
 };
@@ -63,6 +64,21 @@ impl ProfileStore {
     pub async fn rename(&self, from: &ProfileName, to: &ProfileName) -> Result<(), StoreError> {
         let (disk, from, to) = (self.disk.clone(), from.clone(), to.clone());
         blocking(move || disk.rename(&from, &to)).await
+    }
+
+    /// A profile's login together with what it is called, for taking it elsewhere.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownProfile`], [`StoreError::Unusable`].
+    pub async fn envelope(&self, name: &ProfileName) -> Result<Envelope, StoreError> {
+        let label = self.state().await?.profile(name.as_str()).label;
+        let login = self.login_at(&Place::Profile(name.clone())).await?;
+        let path = self.home().auth_json_of(name);
+        let login = login.map_err(|error| match error {
+            ReadError::Missing => StoreError::UnknownProfile(name.clone()),
+            error => StoreError::unusable(&path)(error),
+        })?;
+        Ok(Envelope::new(name, label, AuthDotJson::clone(&login)))
     }
 
     /// Sets what a person calls a profile, or takes it back: for display alone, never a path.
@@ -126,7 +142,7 @@ impl Disk {
         }))
     }
 
-    fn default_name(&self, login: &AuthDotJson) -> ProfileName {
+    pub(crate) fn default_name(&self, login: &AuthDotJson) -> ProfileName {
         let email = login.display_claims().email;
         let name = match (&email, login.mode()) {
             (Some(email), _) => ProfileName::suggest(email.as_str()),
