@@ -43,6 +43,9 @@ pub enum StoreError {
     /// Sign in anew, or import from elsewhere.
     #[error(transparent)]
     Import(#[from] EntryError),
+    /// Refresh it once, which brings an id token, or log in to it again.
+    #[error("profile `{0}` has no id token, and so Codex could not read it")]
+    CodexCannotRead(ProfileName),
     /// Mend or remove the file.
     #[error("the login in {path} cannot be used: {source}")]
     Unusable {

@@ -65,7 +65,7 @@ pub enum Format {
     Agent,
     /// The accounts file of opencode's plugins for several accounts.
     OpencodeAccounts,
-    /// `auth-profiles.json` of OpenClaw.
+    /// `auth-profiles.json` of `OpenClaw`.
     OpenClaw,
     /// The accounts file of Codex Switcher.
     CodexSwitcher,
@@ -75,7 +75,7 @@ pub enum Format {
     CodexLb,
     /// What sub2api exports.
     Sub2Api,
-    /// The `auth.json` of LiteLLM's ChatGPT provider.
+    /// The `auth.json` of `LiteLLM`'s ChatGPT provider.
     LiteLlm,
 }
 
@@ -162,7 +162,7 @@ type Reader = fn(&[u8], Timestamp) -> Option<Contents>;
 /// Codex's own form comes last: it asks for the least.
 const READERS: [Reader; 11] = [
     source::read::<Envelope>,
-    source::read::<cli_proxy_api::Account>,
+    source::read::<cli_proxy_api::Login>,
     source::read::<codex_lb::Export>,
     source::read::<agent::Providers>,
     source::read::<openclaw::Profiles>,

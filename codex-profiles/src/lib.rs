@@ -71,6 +71,8 @@ mod refresher;
 #[cfg(test)]
 mod chaos;
 #[cfg(test)]
+mod copies_tests;
+#[cfg(test)]
 mod testing;
 
 pub use error::StoreError;

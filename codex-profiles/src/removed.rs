@@ -139,7 +139,9 @@ impl Disk {
             delete(removed)?;
         }
         let forget = |state: &mut State| {
-            kept.iter().for_each(|one| state.forget_profile(&one.mark));
+            for removed in &kept {
+                state.forget_profile(&removed.mark);
+            }
         };
         State::update(&self.home, forget)?;
         Ok(kept.len())

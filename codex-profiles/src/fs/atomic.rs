@@ -26,13 +26,24 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As for [`write`](fn@write).
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = folder_of(path)?;
-    create_folder(folder)?;
-    let mut temporary = temporary_in(folder)?;
-    temporary.write_all(bytes)?;
-    temporary.as_file().sync_all()?;
+    let temporary = written_beside(path, bytes)?;
     temporary.persist(path).map_err(|failed| failed.error)?;
-    sync_folder(folder)
+    sync_folder(folder_of(path)?)
+}
+
+/// The same for a file that must not exist yet, not even as a symlink to nowhere.
+///
+/// # Errors
+/// `AlreadyExists`, and as for [`write`](fn@write).
+pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Looked at before, too: on file systems without hard links it is not one step.
+    if path.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let temporary = written_beside(path, bytes)?;
+    let persisted = temporary.persist_noclobber(path);
+    persisted.map_err(|failed| failed.error)?;
+    sync_folder(folder_of(path)?)
 }
 
 /// Whether a file beside `path` can be made and `bytes` bytes put into it just now.
@@ -130,6 +141,15 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+fn written_beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    let folder = folder_of(path)?;
+    create_folder(folder)?;
+    let mut temporary = temporary_in(folder)?;
+    temporary.write_all(bytes)?;
+    temporary.as_file().sync_all()?;
+    Ok(temporary)
+}
+
 fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     // tempfile makes the file with mode 0600.
     tempfile::Builder::new()
@@ -205,6 +225,22 @@ mod tests {
         replace(&link, b"y").unwrap();
         assert!(!link.is_symlink());
         assert_eq!(fs::read(&target).unwrap(), b"x");
+    }
+
+    #[test]
+    fn create_never_replaces_anything() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        create(&file, b"first").unwrap();
+        assert_eq!(mode(&file), 0o600);
+        symlink("nowhere", &link).unwrap();
+        for taken in [&file, &link] {
+            let refused = create(taken, b"second").unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        }
+        assert_eq!(fs::read(&file).unwrap(), b"first");
+        assert!(!folder.path().join("nowhere").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no litter");
     }
 
     #[test]

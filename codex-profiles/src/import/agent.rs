@@ -31,7 +31,7 @@ enum Credential {
     Key { key: ApiKey },
 }
 
-/// What opencode, pi and OpenClaw call the tokens.
+/// What opencode, pi and `OpenClaw` call the tokens.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Oauth {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{Entry, Format, loose::LooseTokens, source::Source};
 
 #[derive(Deserialize)]
-pub(super) struct Account {
+pub(super) struct Login {
     #[serde(rename = "type")]
     _kind: Kind,
     id_token: Option<IdToken>,
@@ -26,7 +26,7 @@ enum Kind {
     Codex,
 }
 
-impl Source for Account {
+impl Source for Login {
     const FORMAT: Format = Format::CliProxyApi;
 
     fn entries(self, written_at: Timestamp) -> Vec<Entry> {

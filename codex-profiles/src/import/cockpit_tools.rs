@@ -16,12 +16,12 @@ use super::{
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Accounts {
-    One(Box<Account>),
-    Many(Vec<Maybe<Account>>),
+    One(Box<Login>),
+    Many(Vec<Maybe<Login>>),
 }
 
 #[derive(Deserialize)]
-pub(super) struct Account {
+pub(super) struct Login {
     #[serde(rename = "id")]
     _id: IgnoredAny,
     #[serde(rename = "email")]
@@ -33,9 +33,12 @@ pub(super) struct Account {
 
 #[derive(Deserialize)]
 struct Tokens {
-    id_token: Option<IdToken>,
-    access_token: AccessToken,
-    refresh_token: Option<RefreshToken>,
+    #[serde(rename = "id_token")]
+    id: Option<IdToken>,
+    #[serde(rename = "access_token")]
+    access: AccessToken,
+    #[serde(rename = "refresh_token")]
+    refresh: Option<RefreshToken>,
 }
 
 impl Source for Accounts {
@@ -52,12 +55,12 @@ impl Source for Accounts {
     }
 }
 
-impl Account {
+impl Login {
     fn entry(self, written_at: Timestamp) -> Entry {
         let tokens = LooseTokens {
-            id_token: self.tokens.id_token,
-            access_token: Some(self.tokens.access_token),
-            refresh_token: self.tokens.refresh_token,
+            id_token: self.tokens.id,
+            access_token: Some(self.tokens.access),
+            refresh_token: self.tokens.refresh,
             account_id: self.account_id,
             last_refresh: None,
         };

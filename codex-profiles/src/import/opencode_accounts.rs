@@ -16,12 +16,12 @@ use super::{
 
 #[derive(Deserialize)]
 pub(super) struct Accounts {
-    accounts: Vec<Maybe<Account>>,
+    accounts: Vec<Maybe<Login>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Account {
+struct Login {
     account_id: Option<String>,
     account_label: Option<String>,
     refresh_token: RefreshToken,
@@ -37,7 +37,7 @@ impl Source for Accounts {
     }
 }
 
-impl Account {
+impl Login {
     fn entry(self, written_at: Timestamp) -> Entry {
         let tokens = LooseTokens {
             access_token: self.access_token,

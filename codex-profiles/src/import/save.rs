@@ -83,3 +83,6 @@ impl Disk {
         self.free_name(std::iter::once(name.clone()).chain(numbered))
     }
 }
+
+#[cfg(test)]
+mod tests;

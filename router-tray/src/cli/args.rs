@@ -2,6 +2,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
+use super::{export::Export, import::Import};
+
 /// Switch between your Codex logins, and serve the chosen one on localhost.
 ///
 /// Without a command: the tray, the window and the server; without a display, the server alone.
@@ -29,6 +31,9 @@ pub(crate) enum Command {
         /// As JSON, for programs
         #[arg(long)]
         json: bool,
+        /// The homes of Codex on this machine instead, and logins that are in two of them
+        #[arg(long)]
+        homes: bool,
     },
     /// Print the name of the current profile
     Current,
@@ -69,4 +74,8 @@ pub(crate) enum Command {
         /// The profile's name
         name: String,
     },
+    /// Take over logins from other homes, machines and programs
+    Import(Import),
+    /// Write a profile's login to take it elsewhere, encrypted under a passphrase
+    Export(Export),
 }

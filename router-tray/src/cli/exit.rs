@@ -56,11 +56,18 @@ impl Failure {
         ExitCode::from(self.kind as u8)
     }
 
-    fn failed(error: &dyn std::error::Error) -> Self {
+    /// It was tried and did not work.
+    pub(crate) fn failed(message: impl fmt::Display) -> Self {
         Self {
             kind: Kind::Failed,
-            message: with_causes(error),
+            message: message.to_string(),
         }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 
@@ -81,20 +88,20 @@ impl From<StoreError> for Failure {
             StoreError::NotLoggedIn { .. } => Self::needs_login(format!(
                 "{error}: run `codex login` first, or choose a profile with `codex-router use`"
             )),
-            _ => Self::failed(&error),
+            _ => Self::failed(with_causes(&error)),
         }
     }
 }
 
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
-        Self::failed(&error)
+        Self::failed(with_causes(&error))
     }
 }
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::failed(&error)
+        Self::failed(with_causes(&error))
     }
 }
 
