@@ -256,6 +256,7 @@ fn a_folder_gives_its_logins_and_their_names() {
         "profiles/bash.json",
         "accounts/dXNlcg.auth.json",
         "accounts/registry.json",
+        "plain/profiles",
         "plain/codex-a.json",
         "plain/b.age",
         "plain/notes.txt",

@@ -40,7 +40,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         None => serve::desktop(&home, None).await,
         Some(Command::Serve { listen }) => serve::serve(&home, listen).await,
-        Some(Command::List { json, homes: true }) => homes::list(cli.codex_home, json),
+        Some(Command::List { json, homes: true }) => {
+            homes::list(cli.codex_home.map(|_| home.root().to_owned()), json)
+        }
         Some(Command::List { json, .. }) => list::list(&store()?, json).await,
         Some(Command::Current) => list::current(&store()?).await,
         Some(Command::Use { name }) => switch::switch(&store()?, &name).await,
