@@ -1,8 +1,8 @@
 //! Logins out of the files of other programs, and of our own exports.
 //!
 //! What a file is, is told by its content alone, never by its name. [`read`] gives its logins as
-//! Codex would hold them; [`ProfileStore::import`] saves one by the rules of
-//! [`add`](ProfileStore::add). Nothing is posted, ever.
+//! Codex would hold them; [`ProfileStore::import`](crate::ProfileStore::import)
+//! saves one by the rules of [`add`](crate::ProfileStore::add). Nothing is posted, ever.
 //!
 //! **An import is a copy.** A refresh token works once: as soon as one of the two owners refreshes,
 //! the other one is logged out. Whoever imports must tell the person so.

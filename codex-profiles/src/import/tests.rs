@@ -290,7 +290,51 @@ fn a_folder_gives_its_logins_and_their_names() {
     assert!(files_in(&root.join("profiles/work/auth.json")).is_ok());
 }
 
+/// JSON of the words that files of logins are made of.
+fn files_like_those_of_others() -> impl Strategy<Value = Value> {
+    let words = [
+        "codex",
+        "openai",
+        "openai-codex",
+        "oauth",
+        "sk-planted",
+        "rt_planted",
+        "",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        Just(json!(1)),
+        Just(json!(jwt("a"))),
+        prop::sample::select(words.to_vec()).prop_map(Value::from),
+    ];
+    let names = "type tokens access_token refresh_token id_token account_id auth_mode accounts \
+        profiles provider access refresh openai openai-codex auth_data credentials platform key \
+        id email refreshToken accessToken codexAuthJson OPENAI_API_KEY last_refresh";
+    let names: Vec<&str> = names.split_whitespace().collect();
+    leaf.prop_recursive(4, 48, 8, move |inner| {
+        let name = prop::sample::select(names.clone()).prop_map(str::to_owned);
+        let fields = prop::collection::hash_map(name, inner.clone(), 0..8);
+        prop_oneof![
+            4 => fields.prop_map(Value::from_iter),
+            1 => prop::collection::vec(inner, 0..3).prop_map(Value::from),
+        ]
+    })
+}
+
 proptest! {
+    #[test]
+    fn whatever_others_may_write_is_an_answer_that_gives_nothing_away(
+        file in files_like_those_of_others()
+    ) {
+        let read = read_value(&file);
+        let error = read.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let shown = format!("{read:?} {error}");
+        prop_assert!(!shown.contains(PLANTED), "{}", shown);
+        if let Ok(contents) = read {
+            prop_assert!(!contents.entries.is_empty());
+        }
+    }
+
     #[test]
     fn any_content_is_an_answer_and_never_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         drop(read(&bytes, Timestamp::UNIX_EPOCH));
