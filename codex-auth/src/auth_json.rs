@@ -256,6 +256,22 @@ impl AuthDotJson {
         }
     }
 
+    /// The id token of a ChatGPT login, which other programs often leave out.
+    #[must_use]
+    pub fn id_token(&self) -> Option<&IdToken> {
+        self.tokens()?.id_token.as_ref()
+    }
+
+    /// Whether Codex could read this as its `auth.json`: without an id token that parses, it
+    /// refuses the whole file (wire reference 1.2).
+    #[must_use]
+    pub fn codex_can_read(&self) -> bool {
+        self.tokens().is_none_or(|tokens| {
+            let token = tokens.id_token.as_ref();
+            token.is_some_and(|token| IdTokenClaims::of_id_token(token).is_ok())
+        })
+    }
+
     /// Where the sign-in was made.
     #[must_use]
     pub fn provenance(&self) -> Option<&OauthProvenance> {

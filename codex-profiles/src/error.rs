@@ -11,6 +11,7 @@ use codex_auth::CredentialError;
 
 use crate::{
     fs::{ReadError, lock::LockError},
+    import::EntryError,
     profile::ProfileName,
 };
 
@@ -27,6 +28,9 @@ pub enum StoreError {
     /// Name another profile, or create this one.
     #[error("no profile named `{0}`")]
     UnknownProfile(ProfileName),
+    /// Nothing was removed under this name, or it was deleted for good.
+    #[error("no removed profile named `{0}` is kept")]
+    NothingRemoved(ProfileName),
     /// Choose another name.
     #[error("there is a profile named `{0}` already")]
     NameTaken(ProfileName),
@@ -36,6 +40,12 @@ pub enum StoreError {
     /// Make another profile the current one first.
     #[error("profile `{0}` is the current one")]
     IsCurrent(ProfileName),
+    /// Sign in anew, or import from elsewhere.
+    #[error(transparent)]
+    Import(#[from] EntryError),
+    /// Refresh it once, which brings an id token, or log in to it again.
+    #[error("profile `{0}` has no id token, and so Codex could not read it")]
+    CodexCannotRead(ProfileName),
     /// Mend or remove the file.
     #[error("the login in {path} cannot be used: {source}")]
     Unusable {

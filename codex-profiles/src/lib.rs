@@ -44,9 +44,14 @@
 //! ```
 
 pub mod error;
+#[cfg(feature = "export")]
+pub mod export;
 pub mod fs;
 pub mod home;
+pub mod homes;
+pub mod import;
 pub mod profile;
+pub mod removed;
 pub mod report;
 pub mod route;
 pub mod save;
@@ -69,12 +74,15 @@ mod refresher;
 #[cfg(test)]
 mod chaos;
 #[cfg(test)]
+mod copies_tests;
+#[cfg(test)]
 mod testing;
 
 pub use error::StoreError;
 pub use fs::ReadError;
 pub use home::CodexHome;
 pub use profile::{Condition, LIVE, Profile, ProfileName, ProfileNameError};
+pub use removed::Restored;
 pub use report::Report;
 pub use route::{Route, RouteSource};
 pub use save::Saved;

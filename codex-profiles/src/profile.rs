@@ -102,6 +102,15 @@ impl ProfileName {
         Self(Arc::from(format!("{self}-{n}")))
     }
 
+    /// The same for a name that a person gave, which may be as long as names can be.
+    pub(crate) fn numbered_within_limit(&self, n: usize) -> Self {
+        let behind = format!("-{n}");
+        let room = self
+            .0
+            .floor_char_boundary(MAX_NAME_BYTES.saturating_sub(behind.len()));
+        Self(Arc::from(format!("{}{behind}", &self.0[..room])))
+    }
+
     /// The name's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -239,6 +248,14 @@ mod tests {
         assert_eq!(ProfileName::suggest("..a/b@x").as_str(), "a-b");
         assert_eq!(ProfileName::suggest("@").as_str(), "profile");
         assert_eq!(ProfileName::suggest("live@x").as_str(), "profile");
+    }
+
+    #[test]
+    fn a_number_fits_behind_the_longest_name() {
+        let longest = ProfileName::parse(&"é".repeat(32)).unwrap();
+        let numbered = longest.numbered_within_limit(12);
+        assert_eq!(numbered.as_str(), "é".repeat(30) + "-12");
+        assert!(ProfileName::parse(numbered.as_str()).is_ok());
     }
 
     proptest! {

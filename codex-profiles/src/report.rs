@@ -170,7 +170,7 @@ impl ProfileReport {
 }
 
 impl LoginState {
-    fn of(condition: &Condition) -> Self {
+    pub(crate) fn of(condition: &Condition) -> Self {
         match condition {
             Condition::Ok => Self::Ok,
             Condition::Expired => Self::Expired,

@@ -1,16 +1,14 @@
-//! New profiles, new names, and profiles that are no longer wanted.
-
-use std::{fs, io};
+//! New profiles, new names and labels.
 
 use codex_auth::{AuthDotJson, AuthJsonError, AuthMode};
-use jiff::Timestamp;
 
 use crate::{
     disk::{Disk, ProfilesLock},
     error::StoreError,
     fs::{ReadError, atomic},
+    import::Envelope,
     keep::Change,
-    profile::ProfileName,
+    profile::{Place, ProfileName},
     state::State,
     store::{ProfileStore, blocking},
 };
@@ -68,23 +66,28 @@ impl ProfileStore {
         blocking(move || disk.rename(&from, &to)).await
     }
 
-    /// Takes a profile out of the list. It stays in a hidden folder of `profiles/` until
-    /// [`purge`](Self::purge); moving it back by hand restores it. Revokes nothing.
+    /// A profile's login together with what it is called, for taking it elsewhere.
     ///
     /// # Errors
-    /// [`StoreError::UnknownProfile`], [`StoreError::IsCurrent`], and those of writing.
-    pub async fn remove(&self, name: &ProfileName) -> Result<(), StoreError> {
-        let (disk, name) = (self.disk.clone(), name.clone());
-        blocking(move || disk.remove(&name)).await
+    /// [`StoreError::UnknownProfile`], [`StoreError::Unusable`].
+    pub async fn envelope(&self, name: &ProfileName) -> Result<Envelope, StoreError> {
+        let label = self.state().await?.profile(name.as_str()).label;
+        let login = self.login_at(&Place::Profile(name.clone())).await?;
+        let path = self.home().auth_json_of(name);
+        let login = login.map_err(|error| match error {
+            ReadError::Missing => StoreError::UnknownProfile(name.clone()),
+            error => StoreError::unusable(&path)(error),
+        })?;
+        Ok(Envelope::new(name, label, AuthDotJson::clone(&login)))
     }
 
-    /// Deletes for good what [`remove`](Self::remove) kept under this name.
+    /// Sets what a person calls a profile, or takes it back: for display alone, never a path.
     ///
     /// # Errors
-    /// [`StoreError::Io`].
-    pub async fn purge(&self, name: &ProfileName) -> Result<(), StoreError> {
+    /// [`StoreError::UnknownProfile`], and those of writing.
+    pub async fn label(&self, name: &ProfileName, label: Option<String>) -> Result<(), StoreError> {
         let (disk, name) = (self.disk.clone(), name.clone());
-        blocking(move || disk.purge(&name)).await
+        blocking(move || disk.label(&name, label.as_deref())).await
     }
 }
 
@@ -139,7 +142,7 @@ impl Disk {
         }))
     }
 
-    fn default_name(&self, login: &AuthDotJson) -> ProfileName {
+    pub(crate) fn default_name(&self, login: &AuthDotJson) -> ProfileName {
         let email = login.display_claims().email;
         let name = match (&email, login.mode()) {
             (Some(email), _) => ProfileName::suggest(email.as_str()),
@@ -171,43 +174,14 @@ impl Disk {
         .map(drop)
     }
 
-    fn remove(&self, name: &ProfileName) -> Result<(), StoreError> {
+    fn label(&self, name: &ProfileName, label: Option<&str>) -> Result<(), StoreError> {
         let _lock = self.lock_profiles()?;
-        let path = self.home.profile(name);
-        if path.symlink_metadata().is_err() {
+        if !self.is_taken(name) {
             return Err(StoreError::UnknownProfile(name.clone()));
         }
-        if self.current()?.as_ref() == Some(name) {
-            return Err(StoreError::IsCurrent(name.clone()));
-        }
-        let mark = removed_prefix(name) + &Timestamp::now().as_nanosecond().to_string();
-        let hidden = self.home.profiles().join(mark);
-        atomic::rename_folder(&path, &hidden).map_err(StoreError::io(&path))
+        let update = |state: &mut State| state.set_label(name.as_str(), label);
+        State::update(&self.home, update).map(drop)
     }
-
-    fn purge(&self, name: &ProfileName) -> Result<(), StoreError> {
-        let _lock = self.lock_profiles()?;
-        let (profiles, prefix) = (self.home.profiles(), removed_prefix(name));
-        let entries = match fs::read_dir(&profiles) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            entries => entries.map_err(StoreError::io(&profiles))?,
-        };
-        for entry in entries.flatten() {
-            let file_name = entry.file_name();
-            let time = file_name
-                .to_str()
-                .and_then(|text| text.strip_prefix(&prefix));
-            if time.is_some_and(|time| time.bytes().all(|byte| byte.is_ascii_digit())) {
-                fs::remove_dir_all(entry.path()).map_err(StoreError::io(&entry.path()))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Hidden, so never listed; the time of removal follows.
-fn removed_prefix(name: &ProfileName) -> String {
-    format!(".removed-{name}-")
 }
 
 #[cfg(test)]

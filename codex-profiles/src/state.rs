@@ -153,6 +153,14 @@ impl State {
             .map(|fact| fact.reason)
     }
 
+    /// Forgets what is kept about a profile.
+    pub(crate) fn forget_profile(&mut self, name: &str) {
+        let mut profiles: Object = self.fields.read("profiles").unwrap_or_default();
+        if profiles.remove(name).is_some() {
+            self.fields.set("profiles", &profiles);
+        }
+    }
+
     /// Moves what is kept about a profile to its new name.
     pub(crate) fn rename_profile(&mut self, from: &str, to: &str) {
         let mut profiles: Object = self.fields.read("profiles").unwrap_or_default();

@@ -194,10 +194,15 @@ impl Disk {
     }
 
     fn target(&self, name: &ProfileName) -> Result<Arc<AuthDotJson>, StoreError> {
-        self.profile(name).map_err(|error| match error {
+        let login = self.profile(name).map_err(|error| match error {
             ReadError::Missing => StoreError::UnknownProfile(name.clone()),
             error => StoreError::unusable(&self.home.auth_json_of(name))(error),
-        })
+        })?;
+        if login.codex_can_read() {
+            Ok(login)
+        } else {
+            Err(StoreError::CodexCannotRead(name.clone()))
+        }
     }
 
     fn step(&self, step: Step) -> Result<(), StoreError> {

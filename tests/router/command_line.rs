@@ -107,12 +107,21 @@ fn no_command_prints_a_secret() {
         ("work", work.clone()),
         ("key", fake.api_key_auth_json("sk-listed")),
     ]);
+    let exported = home.path("exported.json");
+    let exported = exported.to_str().unwrap();
     for arguments in [
         &["list", "--json"][..],
         &["list"],
         &["current"],
         &["save"],
         &["use", "key"],
+        &["label", "work", "W"],
+        &["rename", "work", "job"],
+        &["list", "--homes", "--json"],
+        &["export", "job", "--plain", "--to", exported],
+        &["remove", "job"],
+        &["import", exported],
+        &["remove", "job", "--purge"],
     ] {
         let ran = home.run_with(arguments, &[("CODEX_ROUTER_LOG", "trace")]);
         assert_eq!(ran.code, Some(0), "{arguments:?}: {}", ran.stderr);

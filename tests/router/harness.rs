@@ -80,6 +80,17 @@ impl Home {
         Ran::to_its_end(command)
     }
 
+    /// The same, with something on its standard input.
+    pub(crate) fn run_saying(&self, arguments: &[&str], input: &str) -> Ran {
+        let said = self.path("stdin.txt");
+        write(&said, input);
+        let mut command = program();
+        command.env("CODEX_HOME", self.folder.path());
+        let ran = Ran::reading(command.args(arguments), File::open(&said).unwrap().into());
+        fs::remove_file(said).unwrap();
+        ran
+    }
+
     /// `list --json`.
     pub(crate) fn list(&self) -> Value {
         let ran = self.run(&["list", "--json"]);
@@ -111,8 +122,12 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn to_its_end(mut command: Command) -> Self {
-        let piped = command.stdin(Stdio::null()).stdout(Stdio::piped());
+    pub(crate) fn to_its_end(mut command: Command) -> Self {
+        Self::reading(&mut command, Stdio::null())
+    }
+
+    fn reading(command: &mut Command, stdin: Stdio) -> Self {
+        let piped = command.stdin(stdin).stdout(Stdio::piped());
         let mut child = piped.stderr(Stdio::piped()).spawn().unwrap();
         let stdout = Collected::from(child.stdout.take().unwrap());
         let stderr = Collected::from(child.stderr.take().unwrap());

@@ -24,7 +24,7 @@ fn the_command_line_refuses_every_other_name() {
     let world = World::two_accounts();
     let long = "x".repeat(65);
     for name in BAD.into_iter().chain([long.as_str()]) {
-        for command in ["use", "save"] {
+        for command in ["use", "save", "remove", "restore", "label"] {
             let ran = world.home.run(&[command, "--", name]);
             assert_eq!(
                 ran.code,

@@ -270,6 +270,29 @@ fn a_new_api_key_login_reads_back() {
     assert_eq!(again.identity(), login.identity());
 }
 
+#[test]
+fn codex_can_read_a_login_whose_id_token_parses_and_every_key() {
+    for (id_token, readable) in [
+        (chatgpt_file()["tokens"]["id_token"].clone(), true),
+        (Value::Null, false),
+        ("".into(), false),
+        ("opaque".into(), false),
+    ] {
+        let mut file = chatgpt_file();
+        file["tokens"]["id_token"] = id_token.clone();
+        assert_eq!(
+            parse(&file).unwrap().codex_can_read(),
+            readable,
+            "{id_token}"
+        );
+    }
+    assert!(
+        parse(&json!({"OPENAI_API_KEY": "sk-x"}))
+            .unwrap()
+            .codex_can_read()
+    );
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_an_answer_and_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

@@ -34,6 +34,21 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder_of(path)
 }
 
+/// The same for a file that must not exist yet, not even as a symlink to nowhere.
+///
+/// # Errors
+/// `AlreadyExists`, and as for [`write`](fn@write).
+pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Looked at before, too: on file systems without hard links it is not one step.
+    if path.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let prepared = prepare(path, bytes)?;
+    let persisted = prepared.temporary.persist_noclobber(path);
+    persisted.map_err(|failed| failed.error)?;
+    sync_folder_of(path)
+}
+
 /// A temporary file that is on disk and waits to take the place of another. Dropped, it is removed.
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -247,6 +262,22 @@ mod tests {
         replace(&link, b"y").unwrap();
         assert!(!link.is_symlink());
         assert_eq!(fs::read(&target).unwrap(), b"x");
+    }
+
+    #[test]
+    fn create_never_replaces_anything() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        create(&file, b"first").unwrap();
+        assert_eq!(mode(&file), 0o600);
+        symlink("nowhere", &link).unwrap();
+        for taken in [&file, &link] {
+            let refused = create(taken, b"second").unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        }
+        assert_eq!(fs::read(&file).unwrap(), b"first");
+        assert!(!folder.path().join("nowhere").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no litter");
     }
 
     #[test]

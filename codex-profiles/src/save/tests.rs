@@ -90,21 +90,20 @@ async fn renaming_keeps_the_choice_and_the_settings() {
 }
 
 #[tokio::test]
-async fn a_removed_profile_can_be_recovered_until_it_is_purged() {
+async fn a_label_is_set_and_taken_back_and_only_for_a_profile() {
     let world = World::new().await;
     world.put_expired_everywhere();
-    let login = world.fake.auth_json(&world.bob());
-    world.put_profile("home", &login);
     let store = world.store();
-    let current = store.remove(&name("work")).await;
-    assert!(matches!(current, Err(StoreError::IsCurrent(_))));
+    let label = async || store.state().await.unwrap().profile("work").label;
 
-    store.remove(&name("home")).await.unwrap();
-    assert_eq!(store.list().await.unwrap().len(), 1);
-    assert!(world.every_refresh_token().contains(&token(&login)));
+    store
+        .label(&name("work"), Some("The job 团队".into()))
+        .await
+        .unwrap();
+    assert_eq!(label().await.as_deref(), Some("The job 团队"));
+    store.label(&name("work"), None).await.unwrap();
+    assert_eq!(label().await, None);
 
-    store.purge(&name("hom")).await.unwrap();
-    assert!(world.every_refresh_token().contains(&token(&login)));
-    store.purge(&name("home")).await.unwrap();
-    assert!(!world.every_refresh_token().contains(&token(&login)));
+    let unknown = store.label(&name("nobody"), Some("x".into())).await;
+    assert!(matches!(unknown, Err(StoreError::UnknownProfile(_))));
 }

@@ -2,6 +2,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
+use super::{export::Export, import::Import};
+
 /// Switch between your Codex logins, and serve the chosen one on localhost.
 ///
 /// Without a command: the tray, the window and the server; without a display, the server alone.
@@ -29,6 +31,9 @@ pub(crate) enum Command {
         /// As JSON, for programs
         #[arg(long)]
         json: bool,
+        /// The homes of Codex on this machine instead, and logins that are in two of them
+        #[arg(long)]
+        homes: bool,
     },
     /// Print the name of the current profile
     Current,
@@ -42,4 +47,35 @@ pub(crate) enum Command {
         /// The profile's name [default: made from the e-mail address]
         name: Option<String>,
     },
+    /// Give a profile another name
+    Rename {
+        /// The profile's name
+        from: String,
+        /// Its new name
+        to: String,
+    },
+    /// Say what a profile is shown as
+    Label {
+        /// The profile's name
+        name: String,
+        /// Any text [default: none, which takes the label back]
+        text: Option<String>,
+    },
+    /// Take a profile out of the list; `restore` brings it back
+    Remove {
+        /// The profile's name
+        name: String,
+        /// Delete it for good, and what was removed under this name before
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Bring back the profile that was last removed under a name
+    Restore {
+        /// The profile's name
+        name: String,
+    },
+    /// Take over logins from other homes, machines and programs
+    Import(Import),
+    /// Write a profile's login to take it elsewhere, encrypted under a passphrase
+    Export(Export),
 }

@@ -44,17 +44,30 @@ impl Failure {
         }
     }
 
+    /// Says what to do about it, too.
+    pub(crate) fn advise(self, advice: &str) -> Self {
+        let message = format!("{}: {advice}", self.message);
+        Self { message, ..self }
+    }
+
     /// Says it on standard error.
     pub(crate) fn report(self) -> ExitCode {
         eprintln!("codex-router: {}", self.message);
         ExitCode::from(self.kind as u8)
     }
 
-    fn failed(error: &dyn std::error::Error) -> Self {
+    /// It was tried and did not work.
+    pub(crate) fn failed(message: impl fmt::Display) -> Self {
         Self {
             kind: Kind::Failed,
-            message: with_causes(error),
+            message: message.to_string(),
         }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 
@@ -68,23 +81,27 @@ impl From<StoreError> for Failure {
                     message,
                 }
             }
+            StoreError::NothingRemoved(_) => Self {
+                kind: Kind::NoSuchProfile,
+                message: error.to_string(),
+            },
             StoreError::NotLoggedIn { .. } => Self::needs_login(format!(
                 "{error}: run `codex login` first, or choose a profile with `codex-router use`"
             )),
-            _ => Self::failed(&error),
+            _ => Self::failed(with_causes(&error)),
         }
     }
 }
 
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
-        Self::failed(&error)
+        Self::failed(with_causes(&error))
     }
 }
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::failed(&error)
+        Self::failed(with_causes(&error))
     }
 }
 

@@ -23,7 +23,8 @@ pub(crate) async fn list(store: &ProfileStore, json: bool) -> Result<(), Failure
             report.codex_home.join("profiles").display()
         )?;
     }
-    for line in table(&report.profiles) {
+    let rows: Vec<[String; 4]> = report.profiles.iter().map(row).collect();
+    for line in columns(&rows) {
         writeln!(out, "{line}")?;
     }
     if let Some(note) = live_note(&report) {
@@ -40,14 +41,11 @@ pub(crate) async fn current(store: &ProfileStore) -> Result<(), Failure> {
     }
 }
 
-/// A line for each profile, its columns under one another.
-fn table(profiles: &[ProfileReport]) -> Vec<String> {
-    let rows: Vec<[String; 4]> = profiles.iter().map(row).collect();
+/// A line for each row, its columns under one another.
+pub(crate) fn columns(rows: &[[String; 4]]) -> Vec<String> {
     let widths: [usize; 4] = std::array::from_fn(|column| {
-        rows.iter()
-            .map(|row| width(&row[column]))
-            .max()
-            .unwrap_or(0)
+        let cells = rows.iter().map(|row| width(&row[column]));
+        cells.max().unwrap_or(0)
     });
     let line = |row: &[String; 4]| {
         let cells = row

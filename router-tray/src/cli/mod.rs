@@ -2,7 +2,12 @@
 
 mod args;
 mod exit;
+mod export;
+mod homes;
+mod import;
 mod list;
+mod passphrase;
+mod profiles;
 mod save;
 mod serve;
 mod switch;
@@ -27,7 +32,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 }
 
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
-    let home = match cli.codex_home {
+    let home = match cli.codex_home.clone() {
         Some(folder) => CodexHome::at(std::path::absolute(folder)?),
         None => CodexHome::discover()?,
     };
@@ -35,10 +40,21 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         None => serve::desktop(&home, None).await,
         Some(Command::Serve { listen }) => serve::serve(&home, listen).await,
-        Some(Command::List { json }) => list::list(&store()?, json).await,
+        Some(Command::List { json, homes: true }) => {
+            homes::list(cli.codex_home.map(|_| home.root().to_owned()), json)
+        }
+        Some(Command::List { json, .. }) => list::list(&store()?, json).await,
         Some(Command::Current) => list::current(&store()?).await,
         Some(Command::Use { name }) => switch::switch(&store()?, &name).await,
         Some(Command::Save { name }) => save::save(&store()?, name.as_deref()).await,
+        Some(Command::Rename { from, to }) => profiles::rename(&store()?, &from, &to).await,
+        Some(Command::Label { name, text }) => {
+            profiles::label(&store()?, &name, text.as_deref()).await
+        }
+        Some(Command::Remove { name, purge }) => profiles::remove(&store()?, &name, purge).await,
+        Some(Command::Import(import)) => import.run(&store()?).await,
+        Some(Command::Export(export)) => export.run(&store()?).await,
+        Some(Command::Restore { name }) => profiles::restore(&store()?, &name).await,
     }
 }
 

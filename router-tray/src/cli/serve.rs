@@ -65,7 +65,7 @@ pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Resul
 }
 
 /// One pooled client for everything. Certificates of the system, plus those that Codex is told of.
-fn http_client() -> Result<reqwest::Client, Failure> {
+pub(crate) fn http_client() -> Result<reqwest::Client, Failure> {
     let mut builder = client_builder();
     for certificate in extra_certificates()? {
         builder = builder.add_root_certificate(certificate);

@@ -1,0 +1,88 @@
+use codex_auth::{AuthDotJson, auth_json::FreshTokens};
+use jiff::Timestamp;
+
+use super::Entry;
+use crate::{
+    disk::{Disk, ProfilesLock},
+    error::StoreError,
+    keep::Change,
+    profile::ProfileName,
+    save::Saved,
+    state::State,
+    store::{ProfileStore, blocking},
+};
+
+/// What importing one login did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Imported {
+    /// Where it is now.
+    pub saved: Saved,
+    /// Whether Codex itself can read it. If not, it serves through the router, and has to be
+    /// refreshed once before it can be made Codex's own.
+    pub codex_can_read: bool,
+    /// Whether it holds a refresh token, and so has two owners from now on.
+    pub has_refresh_token: bool,
+}
+
+impl ProfileStore {
+    /// Saves a login of a file as a profile: the one of its identity, if there is one, is renewed
+    /// where the import is newer, and never set back. Else it gets the entry's name, or one made
+    /// from the address, with a number behind it where that is taken. Posts nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Import`] when the entry is no login; those of reading and writing.
+    pub async fn import(&self, entry: Entry) -> Result<Imported, StoreError> {
+        let disk = self.disk.clone();
+        blocking(move || disk.import(&disk.lock_profiles()?, entry)).await
+    }
+}
+
+impl Disk {
+    fn import(&self, lock: &ProfilesLock, entry: Entry) -> Result<Imported, StoreError> {
+        let login = self.with_id_token(entry.login.map_err(StoreError::Import)?)?;
+        let wanted = entry.name.unwrap_or_else(|| self.default_name(&login));
+        let kept = self.keep(lock, &login, Some(self.numbered_if_taken(&wanted)))?;
+        let created = kept.change == Change::Created;
+        if created && let Some(label) = entry.label {
+            let set = |state: &mut State| state.set_label(kept.name.as_str(), Some(&label));
+            State::update(&self.home, set)?;
+        }
+        Ok(Imported {
+            codex_can_read: login.codex_can_read(),
+            has_refresh_token: login.refresh_token().is_some(),
+            saved: Saved {
+                name: kept.name,
+                created,
+                renewed: kept.change == Change::Renewed,
+            },
+        })
+    }
+
+    /// A copy without an id token must not cost the profile the one it has: Codex could not read
+    /// what is published from it.
+    fn with_id_token(&self, mut login: AuthDotJson) -> Result<AuthDotJson, StoreError> {
+        if login.codex_can_read() {
+            return Ok(login);
+        }
+        let copies = self.of_identity(&login.identity())?.into_iter();
+        let mut copies = copies.filter(|(_, copy)| copy.codex_can_read());
+        if let Some((_, copy)) = copies.next() {
+            let at = login.last_refresh().unwrap_or(Timestamp::UNIX_EPOCH);
+            let fresh = FreshTokens {
+                id_token: copy.id_token().cloned(),
+                ..FreshTokens::default()
+            };
+            login.rotate(fresh, at);
+        }
+        Ok(login)
+    }
+
+    fn numbered_if_taken(&self, name: &ProfileName) -> ProfileName {
+        let numbered = (2..).map(|n| name.numbered_within_limit(n));
+        self.free_name(std::iter::once(name.clone()).chain(numbered))
+    }
+}
+
+#[cfg(test)]
+mod tests;
