@@ -11,3 +11,4 @@ mod error;
 pub use due::{CODEX_WINDOW, Freshness};
 pub use endpoint::{RefreshReason, TokenEndpoint};
 pub use error::RefreshError;
+pub(crate) use error::code_of;
