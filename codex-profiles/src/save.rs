@@ -139,7 +139,7 @@ impl Disk {
         }))
     }
 
-    fn default_name(&self, login: &AuthDotJson) -> ProfileName {
+    pub(crate) fn default_name(&self, login: &AuthDotJson) -> ProfileName {
         let email = login.display_claims().email;
         let name = match (&email, login.mode()) {
             (Some(email), _) => ProfileName::suggest(email.as_str()),
