@@ -206,12 +206,13 @@ impl Disk {
             let token = decisive_token(&login)?;
             (!done.contains(&token)).then_some((login, token))
         });
-        Ok(
-            open.reduce(|newest, copy| match self.is_newer(&copy.0, &newest.0) {
-                true => copy,
-                false => newest,
-            }),
-        )
+        Ok(open.reduce(|newest, copy| {
+            if self.is_newer(&copy.0, &newest.0) {
+                copy
+            } else {
+                newest
+            }
+        }))
     }
 
     /// Notes for good that a token is of no use, at every place that holds it.

@@ -1,10 +1,14 @@
 //! The command line.
 
 mod args;
+mod client;
 mod exit;
 mod list;
+mod login;
 mod save;
 mod serve;
+mod sign_out;
+mod stop;
 mod switch;
 
 use std::{io::IsTerminal as _, process::ExitCode};
@@ -39,6 +43,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::Current) => list::current(&store()?).await,
         Some(Command::Use { name }) => switch::switch(&store()?, &name).await,
         Some(Command::Save { name }) => save::save(&store()?, name.as_deref()).await,
+        Some(Command::Login(args)) => login::login(&home, &args).await,
+        Some(Command::SignOut { name, yes }) => sign_out::sign_out(&home, &name, yes).await,
     }
 }
 
