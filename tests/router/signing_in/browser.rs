@@ -7,9 +7,9 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::{ada, files};
+use super::{ada, assert_hides_sign_in, files};
 use crate::{
-    harness::{Answer, Home, client, fake},
+    harness::{Answer, Home, client, fake, read_json},
     running::Running,
 };
 
@@ -209,4 +209,19 @@ async fn ctrl_c_leaves_nothing_and_frees_the_port() {
     assert!(files(&home.path("")).is_empty());
     assert!(is_free(PORT));
     assert!(fake.requests().is_empty());
+}
+
+#[tokio::test]
+async fn no_secret_of_a_sign_in_with_a_browser_is_printed_or_shown() {
+    let _ports = Ports::wait();
+    let (fake, home) = (fake(), Home::empty());
+    fake.set_browser_user(&ada());
+    let trace = [("CODEX_ROUTER_LOG", "trace")];
+    let arguments = ["login", "work", "--with-openai-key"];
+    let running = Running::start_with(&home, &fake, &arguments, &trace);
+    let page = browse(&running.url().await).await.text();
+    let mut ran = running.ended().await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    ran.stdout += &page;
+    assert_hides_sign_in(&ran, &read_json(&home.profile("work")), &fake);
 }

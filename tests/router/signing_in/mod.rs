@@ -10,7 +10,7 @@ use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Home, access_token, fake, read_json, refresh_token, worker, write},
+    harness::{Home, Ran, access_token, fake, read_json, refresh_token, worker, write},
     running::Running,
 };
 
@@ -37,7 +37,7 @@ async fn redirect_of(url: &str) -> String {
 }
 
 /// A sign-in by pasting, to its end.
-async fn paste(home: &Home, fake: &FakeOpenAi, name: &[&str]) -> crate::harness::Ran {
+async fn paste(home: &Home, fake: &FakeOpenAi, name: &[&str]) -> Ran {
     let arguments = [&["login", "--paste"], name].concat();
     let mut running = Running::start(home, fake, &arguments);
     let redirect = redirect_of(&running.url().await).await;
@@ -324,7 +324,7 @@ async fn a_login_that_no_disk_takes_is_held_until_one_does() {
 }
 
 #[tokio::test]
-async fn no_secret_of_a_sign_in_is_printed_at_any_level() {
+async fn no_secret_of_a_pasted_sign_in_is_printed_at_any_level() {
     let (fake, home) = (fake(), Home::empty());
     fake.set_browser_user(&ada());
     let trace = [("CODEX_ROUTER_LOG", "trace")];
@@ -334,8 +334,13 @@ async fn no_secret_of_a_sign_in_is_printed_at_any_level() {
     running.type_line(&redirect);
     let ran = running.ended().await;
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_hides_sign_in(&ran, &read_json(&home.profile("work")), &fake);
+}
+
+/// Neither the log nor what the person is told holds anything that is worth stealing.
+#[track_caller]
+fn assert_hides_sign_in(ran: &Ran, login: &Value, fake: &FakeOpenAi) {
     assert!(ran.stderr.contains("TRACE"), "the log is on");
-    let login = read_json(&home.profile("work"));
     let exchange = &fake.requests_to("/oauth/token")[0];
     let form = String::from_utf8(exchange.raw.to_vec()).unwrap();
     let field = |name: &str| -> String {
@@ -348,10 +353,10 @@ async fn no_secret_of_a_sign_in_is_printed_at_any_level() {
         field("code_verifier="),
         id_token.to_owned(),
         id_token.split('.').nth(1).unwrap().to_owned(),
-        access_token(&login).to_owned(),
-        access_token(&login).split('.').nth(1).unwrap().to_owned(),
-        refresh_token(&login).to_owned(),
-        key_of(&login).to_owned(),
+        access_token(login).to_owned(),
+        access_token(login).split('.').nth(1).unwrap().to_owned(),
+        refresh_token(login).to_owned(),
+        key_of(login).to_owned(),
     ];
     for secret in &secrets {
         assert!(secret.len() > 20, "a secret, not {secret}");
