@@ -2,29 +2,24 @@
 //!
 //! *Source:* wire reference 4.4; capture `login-device`.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
 use super::{
     SignInError, SignInOptions, SignedIn,
-    error::Denial,
     exchange::{Asking, Grant},
     pkce::CodeVerifier,
+    poll::{Approval, Interval, Poll},
     redirect::AuthorizationCode,
 };
-use crate::{Issuer, refresh::code_of, request};
+use crate::{Issuer, request};
 
 /// How long the issuer keeps a code.
-const LIFETIME: Duration = Duration::from_mins(15);
-/// Between two polls, where the issuer says nothing else (RFC 8628, section 3.2).
-const USUAL_INTERVAL: Duration = Duration::from_secs(5);
-/// What the issuer may ask for.
-const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
-const LONGEST_INTERVAL: Duration = Duration::from_mins(1);
-/// Added each time we are told to slow down (RFC 8628, section 3.5).
-const SLOWER: Duration = Duration::from_secs(5);
+pub(super) const LIFETIME: Duration = Duration::from_mins(15);
+/// Added once for each poll that had no proper answer.
+const TROUBLE: Duration = Duration::from_secs(5);
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// A sign-in that waits for a person to enter a code. Dropping it cancels it.
@@ -44,31 +39,6 @@ struct Device {
     #[serde(default)]
     interval: Interval,
 }
-
-/// Seconds, as a text or a number.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(from = "serde_json::Value")]
-struct Interval(Duration);
-
-/// What one poll says.
-#[derive(Debug)]
-enum Poll {
-    Granted(Approval),
-    Pending,
-    SlowDown,
-    Ended(SignInError),
-}
-
-#[derive(Debug, Deserialize)]
-struct Approval {
-    authorization_code: CodeText,
-    code_verifier: CodeText,
-}
-
-/// A text that cannot print.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct CodeText(String);
 
 impl DeviceSignIn {
     /// Asks the issuer for a code to show.
@@ -137,24 +107,25 @@ impl DeviceSignIn {
         let approval = timeout(limit, self.approval()).await;
         let approval = approval.map_err(|_| SignInError::TimedOut { limit })??;
         let grant = Grant {
-            code: AuthorizationCode::new(approval.authorization_code.0),
+            code: AuthorizationCode::new(approval.authorization_code.into_text()),
             // The issuer made the pair; the code is bound to it all the same.
-            verifier: CodeVerifier::new(approval.code_verifier.0),
+            verifier: CodeVerifier::new(approval.code_verifier.into_text()),
             redirect_uri: self.asking.issuer.device_redirect_uri(),
         };
         self.asking.redeem(&grant).await
     }
 
     async fn approval(&self) -> Result<Approval, SignInError> {
-        let mut interval = self.device.interval.0;
+        let mut interval = self.device.interval;
         loop {
             match self.poll().await {
                 Poll::Granted(approval) => return Ok(approval),
                 Poll::Ended(error) => return Err(error),
                 Poll::Pending => {}
-                Poll::SlowDown => interval = (interval + SLOWER).min(LONGEST_INTERVAL),
+                Poll::SlowDown => interval = interval.slower(),
+                Poll::Trouble => sleep(TROUBLE).await,
             }
-            sleep(interval).await;
+            sleep(interval.duration()).await;
         }
     }
 
@@ -167,24 +138,7 @@ impl DeviceSignIn {
         match post(&self.asking.client, &url, &body).await {
             Ok((status, body)) => Poll::of_answer(status, &body),
             // The code stays good: a laptop that slept, or a network that changed.
-            Err(_) => Poll::SlowDown,
-        }
-    }
-}
-
-impl Poll {
-    fn of_answer(status: u16, body: &[u8]) -> Self {
-        let code = code_of(body).unwrap_or_default();
-        match (status, code.as_str()) {
-            (200, _) => match serde_json::from_slice(body) {
-                Ok(approval) => Self::Granted(approval),
-                Err(_) => Self::Ended(SignInError::UnreadableAnswer),
-            },
-            (_, "slow_down") | (429 | 500.., _) => Self::SlowDown,
-            (_, "access_denied") => Self::Ended(SignInError::Denied(Denial::AccessDenied)),
-            (_, "expired_token") => Self::Ended(SignInError::TimedOut { limit: LIFETIME }),
-            (403 | 404, _) | (_, "authorization_pending") => Self::Pending,
-            (status, _) => Self::Ended(SignInError::of_answer(status, body)),
+            Err(_) => Poll::Trouble,
         }
     }
 }
@@ -212,98 +166,10 @@ async fn post(
     Ok((status, body.to_vec()))
 }
 
-impl Default for Interval {
-    fn default() -> Self {
-        Self(USUAL_INTERVAL)
-    }
-}
-
-impl From<serde_json::Value> for Interval {
-    fn from(value: serde_json::Value) -> Self {
-        let seconds = match &value {
-            serde_json::Value::String(text) => text.trim().parse().ok(),
-            value => value.as_f64(),
-        };
-        let interval = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        let interval = interval.unwrap_or(USUAL_INTERVAL);
-        Self(interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL))
-    }
-}
-
-impl std::fmt::Debug for Device {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Device")
             .field("interval", &self.interval)
             .finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for CodeText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn interval(value: &serde_json::Value) -> u64 {
-        let device = json!({"device_auth_id": "d", "user_code": "u", "interval": value});
-        let device: Device = serde_json::from_value(device).unwrap();
-        device.interval.0.as_secs()
-    }
-
-    #[test]
-    fn the_interval_may_be_a_text_or_a_number_and_stays_in_bounds() {
-        for (value, seconds) in [
-            (json!("7"), 7),
-            (json!(" 7 "), 7),
-            (json!(7), 7),
-            (json!(7.9), 7),
-            (json!("0"), 1),
-            (json!(-3), 5),
-            (json!(1e300), 5),
-            (json!("soon"), 5),
-            (json!(null), 5),
-            (json!(9000), 60),
-        ] {
-            assert_eq!(interval(&value), seconds, "{value}");
-        }
-        let device: Device =
-            serde_json::from_value(json!({"device_auth_id": "d", "usercode": "u"})).unwrap();
-        assert_eq!(
-            (device.interval.0, device.user_code.as_str()),
-            (USUAL_INTERVAL, "u")
-        );
-    }
-
-    #[test]
-    fn each_answer_to_a_poll_is_told_apart() {
-        let kind = |status, body: &str| match Poll::of_answer(status, body.as_bytes()) {
-            Poll::Granted(_) => "granted",
-            Poll::Pending => "pending",
-            Poll::SlowDown => "slower",
-            Poll::Ended(_) => "ended",
-        };
-        let granted = r#"{"authorization_code":"c","code_verifier":"v","code_challenge":"x"}"#;
-        for (status, body, expected) in [
-            (200, granted, "granted"),
-            (200, "{}", "ended"),
-            (403, "<html>", "pending"),
-            (404, "", "pending"),
-            (400, r#"{"error":"authorization_pending"}"#, "pending"),
-            (400, r#"{"error":"slow_down"}"#, "slower"),
-            (403, r#"{"error":{"code":"slow_down"}}"#, "slower"),
-            (429, "", "slower"),
-            (502, "<html>", "slower"),
-            (403, r#"{"error":"access_denied"}"#, "ended"),
-            (400, r#"{"error":"expired_token"}"#, "ended"),
-            (401, "", "ended"),
-        ] {
-            assert_eq!(kind(status, body), expected, "{status} {body}");
-        }
     }
 }

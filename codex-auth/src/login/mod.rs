@@ -40,6 +40,7 @@ mod exchange;
 mod page;
 mod paste;
 mod pkce;
+mod poll;
 mod port;
 mod redirect;
 
