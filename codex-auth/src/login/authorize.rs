@@ -11,7 +11,8 @@ use crate::{Issuer, request::ORIGINATOR};
 const SCOPE: &str = "openid profile email offline_access api.connectors.read api.connectors.invoke";
 
 /// The authorization request (RFC 6749, section 4.1.1): the parameters of Codex in their order,
-/// but for the originator, which is our own. No public source says that the server wants Codex's.
+/// but for the originator, which is our own: we say who we are. Nothing is known of a server that
+/// wants Codex's; opencode and pi, for two, are public programs that send theirs.
 ///
 /// *Source:* wire reference 4.1; captures `login-browser`, `login-browser-workspace`.
 pub(super) fn authorize_url(
