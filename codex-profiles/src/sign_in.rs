@@ -89,12 +89,7 @@ impl Disk {
         login: &AuthDotJson,
         wanted: Option<&ProfileName>,
     ) -> Result<KeptSignIn, StoreError> {
-        let chosen = self.keep_persistently(login, wanted)?;
-        let published = self.publish_sign_in(login).unwrap_or_else(|error| {
-            // The next request that needs it tries again: the newest copy wins.
-            warn!(%error, "a sign-in could not be published to the live login");
-            false
-        });
+        let (chosen, published) = self.keep_persistently(login, wanted)?;
         info!(profile = %chosen.name, created = chosen.created, "a sign-in was kept");
         Ok(KeptSignIn {
             name: chosen.name,
@@ -108,12 +103,12 @@ impl Disk {
         &self,
         login: &AuthDotJson,
         wanted: Option<&ProfileName>,
-    ) -> Result<Chosen, StoreError> {
+    ) -> Result<(Chosen, bool), StoreError> {
         let mut failed = StoreError::Interrupted;
         for pause in PAUSES {
             thread::sleep(pause);
             match self.keep_at(login, |lock| self.place_for(lock, login, wanted)) {
-                Ok(chosen) => return Ok(chosen),
+                Ok(kept) => return Ok(kept),
                 Err(error) => failed = error,
             }
         }
@@ -126,15 +121,21 @@ impl Disk {
         &self,
         login: &AuthDotJson,
         choose: impl FnOnce(&ProfilesLock) -> Result<Chosen, StoreError>,
-    ) -> Result<Chosen, StoreError> {
+    ) -> Result<(Chosen, bool), StoreError> {
         let lock = self.lock_profiles()?;
         let chosen = choose(&lock)?;
-        let mut login = login.clone();
+        let mut renewed = login.clone();
         if let Ok(old) = self.profile(&chosen.name) {
-            login.carry_unknown_from(&old);
+            renewed.carry_unknown_from(&old);
         }
-        self.write_profile(&lock, &chosen.name, &login)?;
-        Ok(chosen)
+        self.write_profile(&lock, &chosen.name, &renewed)?;
+        // Under the same lock: nobody may take the older live login for the newer one in between.
+        let published = self.publish_sign_in(login).unwrap_or_else(|error| {
+            // The next request that needs it tries again: the newest copy wins.
+            warn!(%error, "a sign-in could not be published to the live login");
+            false
+        });
+        Ok((chosen, published))
     }
 
     fn place_for(
