@@ -8,6 +8,7 @@
 mod fields;
 mod login;
 mod mode;
+mod sign_in;
 
 use std::fmt;
 

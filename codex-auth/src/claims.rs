@@ -24,6 +24,8 @@ pub struct IdTokenClaims {
     pub user_id: Option<String>,
     /// The account or workspace; `tokens.account_id` of the file overrules it.
     pub account_id: Option<String>,
+    /// The title of the default organization, for display; a sign-in asks for it.
+    pub workspace: Option<String>,
     /// Whether the account belongs to a FedRAMP workspace.
     pub fedramp: bool,
     /// When the token ends, in seconds since 1970.
@@ -57,6 +59,7 @@ impl IdTokenClaims {
             plan: self.plan.or(other.plan),
             user_id: self.user_id.or(other.user_id),
             account_id: self.account_id.or(other.account_id),
+            workspace: self.workspace.or(other.workspace),
             fedramp: self.fedramp || other.fedramp,
             expires_at: self.expires_at.or(other.expires_at),
             issued_at: self.issued_at.or(other.issued_at),
@@ -242,6 +245,19 @@ struct AuthClaims {
     chatgpt_account_id: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     chatgpt_account_is_fedramp: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    organizations: Option<Vec<serde_json::Value>>,
+}
+
+/// The title of the default organization, else of the first one that has a title.
+fn workspace_of(organizations: &[serde_json::Value]) -> Option<String> {
+    let default = |organization: &&serde_json::Value| organization["is_default"] == true;
+    let chosen = organizations.iter().find(default).into_iter();
+    let titles = chosen.chain(organizations).filter_map(|organization| {
+        let title = organization["title"].as_str()?.trim();
+        (!title.is_empty()).then(|| title.to_owned())
+    });
+    titles.into_iter().next()
 }
 
 /// A claim of an unexpected type counts as missing: it must not cost the person the login.
@@ -262,6 +278,7 @@ impl From<RawClaims> for IdTokenClaims {
             plan: auth.chatgpt_plan_type,
             user_id: auth.chatgpt_user_id.or(auth.user_id),
             account_id: auth.chatgpt_account_id,
+            workspace: workspace_of(&auth.organizations.unwrap_or_default()),
             fedramp: auth.chatgpt_account_is_fedramp.unwrap_or(false),
             expires_at: raw.exp,
             issued_at: raw.iat,
@@ -311,6 +328,24 @@ mod tests {
     fn a_claim_of_a_strange_type_counts_as_missing() {
         let claims = claims(&json!({"email": 7, "exp": "soon", "https://api.openai.com/auth": []}));
         assert_eq!(claims, IdTokenClaims::default());
+    }
+
+    #[test]
+    fn the_workspace_is_the_default_organization_else_the_first_with_a_title() {
+        let workspace = |organizations: serde_json::Value| {
+            claims(&json!({"https://api.openai.com/auth": {"organizations": organizations}}))
+                .workspace
+        };
+        let (personal, acme) = (
+            json!({"title": "Personal"}),
+            json!({"title": "Acme", "is_default": true}),
+        );
+        assert_eq!(workspace(json!([personal, acme])).as_deref(), Some("Acme"));
+        assert_eq!(
+            workspace(json!([7, {"title": " "}, personal])).as_deref(),
+            Some("Personal")
+        );
+        assert_eq!(workspace(json!("none")), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The issuer's endpoints and the documented ways to point them elsewhere.
 
+use http::Uri;
+
 use crate::auth_json::OauthProvenance;
 
 /// OpenAI's own issuer.
@@ -7,13 +9,14 @@ pub const DEFAULT_ISSUER: &str = "https://auth.openai.com";
 /// The client id of Codex, which the logins of `auth.json` belong to.
 pub const DEFAULT_CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 
-/// Where tokens are refreshed.
+/// Where people sign in and out, and where tokens are refreshed.
 ///
-/// *Source:* wire reference 3.1 and 11; `login/src/auth/manager.rs` of Codex.
+/// *Source:* wire reference 3.1, 4 and 11; `login/src/auth/manager.rs` of Codex.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issuer {
     base_url: String,
     refresh_url_override: Option<String>,
+    revoke_url_override: Option<String>,
 }
 
 impl Default for Issuer {
@@ -30,11 +33,13 @@ impl Issuer {
         Self {
             base_url,
             refresh_url_override: None,
+            revoke_url_override: None,
         }
     }
 
-    /// Reads `CODEX_ROUTER_AUTH_ISSUER` and `CODEX_REFRESH_TOKEN_URL_OVERRIDE`: one of the two
-    /// places in the libraries that look at the environment, and only when asked.
+    /// Reads `CODEX_ROUTER_AUTH_ISSUER`, `CODEX_REFRESH_TOKEN_URL_OVERRIDE` and
+    /// `CODEX_REVOKE_TOKEN_URL_OVERRIDE`: one of the two places in the libraries that look at the
+    /// environment, and only when asked.
     #[must_use]
     pub fn from_env() -> Self {
         let read = |name| {
@@ -45,6 +50,7 @@ impl Issuer {
         let issuer = read("CODEX_ROUTER_AUTH_ISSUER").map_or_else(Self::default, Self::new);
         Self {
             refresh_url_override: read("CODEX_REFRESH_TOKEN_URL_OVERRIDE"),
+            revoke_url_override: read("CODEX_REVOKE_TOKEN_URL_OVERRIDE"),
             ..issuer
         }
     }
@@ -56,6 +62,73 @@ impl Issuer {
             refresh_url_override: Some(url.into()),
             ..self
         }
+    }
+
+    /// Posts every revocation to `url`, whatever a login says of its origin.
+    #[must_use]
+    pub fn with_revoke_url(self, url: impl Into<String>) -> Self {
+        Self {
+            revoke_url_override: Some(url.into()),
+            ..self
+        }
+    }
+
+    /// Where a new sign-in is made; its logins keep this as their origin.
+    #[must_use]
+    pub fn origin(&self) -> OauthProvenance {
+        OauthProvenance {
+            issuer: self.base_url.clone(),
+            client_id: DEFAULT_CLIENT_ID.to_owned(),
+        }
+    }
+
+    /// The authorization endpoint (RFC 6749, section 3.1), without its parameters.
+    #[must_use]
+    pub fn authorize_url(&self) -> String {
+        self.url("/oauth/authorize")
+    }
+
+    /// The token endpoint for a new sign-in: always the issuer's own. The override is for refreshes
+    /// alone, as it is in Codex.
+    #[must_use]
+    pub fn code_url(&self) -> String {
+        self.url("/oauth/token")
+    }
+
+    /// Where a device asks for the code that it shows (wire reference 4.4).
+    #[must_use]
+    pub fn device_code_url(&self) -> String {
+        self.url("/api/accounts/deviceauth/usercode")
+    }
+
+    /// Where a device asks whether its code was entered.
+    #[must_use]
+    pub fn device_token_url(&self) -> String {
+        self.url("/api/accounts/deviceauth/token")
+    }
+
+    /// The page on which a person enters the code of a device.
+    #[must_use]
+    pub fn device_page_url(&self) -> String {
+        self.url("/codex/device")
+    }
+
+    /// The redirect URI that belongs to the authorization code of a device.
+    #[must_use]
+    pub fn device_redirect_uri(&self) -> String {
+        self.url("/deviceauth/callback")
+    }
+
+    /// The revocation endpoint (RFC 7009) for a login of this origin: the override, else the place
+    /// of the one for refreshes, else the issuer that made the login, else the configured one.
+    #[must_use]
+    pub fn revoke_url(&self, provenance: Option<&OauthProvenance>) -> String {
+        let beside_refresh = || revoke_beside(self.refresh_url_override.as_deref()?);
+        if let Some(url) = self.revoke_url_override.clone().or_else(beside_refresh) {
+            return url;
+        }
+        let base = provenance.map_or(self.base_url.as_str(), |origin| origin.issuer.as_str());
+        format!("{}/oauth/revoke", base.trim_end_matches('/'))
     }
 
     /// The token endpoint (RFC 6749, section 3.2) for a login of this origin: the override, else
@@ -82,6 +155,17 @@ impl Issuer {
     pub fn client_id<'a>(&self, provenance: Option<&'a OauthProvenance>) -> &'a str {
         provenance.map_or(DEFAULT_CLIENT_ID, |origin| origin.client_id.as_str())
     }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+}
+
+/// The revocation endpoint on the server of another address of it.
+fn revoke_beside(url: &str) -> Option<String> {
+    let url: Uri = url.trim().parse().ok()?;
+    let (scheme, authority) = (url.scheme_str()?, url.authority()?);
+    Some(format!("{scheme}://{authority}/oauth/revoke"))
 }
 
 /// Scheme, host and port (RFC 6454), where the address has them.
@@ -115,6 +199,25 @@ mod tests {
         assert!(issuer.is_elsewhere(&origin));
         let same = Issuer::default().with_refresh_url("https://i.example/other/path");
         assert!(!same.is_elsewhere(&origin) && !Issuer::default().is_elsewhere(&origin));
+    }
+
+    #[test]
+    fn a_revocation_goes_to_its_override_else_beside_the_refresh_else_to_the_logins_issuer() {
+        let (issuer, origin) = (Issuer::new("https://auth.example/"), provenance());
+        let of = |issuer: &Issuer| issuer.revoke_url(Some(&origin));
+        assert_eq!(issuer.revoke_url(None), "https://auth.example/oauth/revoke");
+        assert_eq!(of(&issuer), "https://i.example/oauth/revoke");
+        let issuer = issuer.with_refresh_url("http://127.0.0.1:1/some/token?x=1");
+        assert_eq!(of(&issuer), "http://127.0.0.1:1/oauth/revoke");
+        let issuer = issuer.with_revoke_url("http://127.0.0.1:2/r");
+        assert_eq!(of(&issuer), "http://127.0.0.1:2/r");
+    }
+
+    #[test]
+    fn a_sign_in_goes_to_the_issuer_whatever_the_overrides_say() {
+        let issuer = Issuer::new("https://auth.example/").with_refresh_url("http://127.0.0.1:1/t");
+        assert_eq!(issuer.code_url(), "https://auth.example/oauth/token");
+        assert_eq!(issuer.origin().issuer, "https://auth.example");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! One Codex login: what `auth.json` holds, what its tokens claim, which headers it puts on a
-//! request, and how it is refreshed.
+//! request, how it is refreshed, and how a new one is made.
 //!
 //! The crate knows no profiles and no server, and without features it has no network stack. The
 //! contract that everything above it builds on is [`CredentialProvider`]: whoever implements it can
@@ -16,17 +16,24 @@
 //!
 //! # Features
 //!
-//! `refresh`: refreshing tokens at the issuer over a [`reqwest`](https://docs.rs/reqwest) client of
-//! the caller's.
+//! - `refresh`: refreshing tokens at the issuer, and signing out there, over a
+//!   [`reqwest`](https://docs.rs/reqwest) client of the caller's.
+//! - `login`: signing in, with a browser, with a device code, or by pasting an address.
 
 pub mod auth_json;
 pub mod claims;
 pub mod credentials;
 pub mod issuer;
 pub mod jwt;
+#[cfg(feature = "login")]
+pub mod login;
 pub mod provider;
 #[cfg(feature = "refresh")]
 pub mod refresh;
+#[cfg(feature = "refresh")]
+mod request;
+#[cfg(feature = "refresh")]
+pub mod revoke;
 pub mod secret;
 
 pub use auth_json::{AuthDotJson, AuthJsonError, AuthMode};

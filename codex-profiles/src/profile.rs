@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use codex_auth::{AuthDotJson, LoginReason, ProfileRef, secret::RefreshToken};
+use codex_auth::{
+    AuthDotJson, LoginReason, ProfileRef,
+    secret::{AccessToken, RefreshToken},
+};
 use jiff::Timestamp;
 
 use crate::{fs::ReadError, state::State};
@@ -183,18 +186,24 @@ impl Profile {
 
 impl Condition {
     pub(crate) fn of(login: &AuthDotJson, state: &State, now: Timestamp) -> Self {
-        let token = login.refresh_token().map(RefreshToken::fingerprint);
+        let token = decisive_token(login);
         if let Some(reason) = token.as_deref().and_then(|token| state.refusal_of(token)) {
             return Self::NeedsLogin(reason);
         }
         match login.access_token_expires_at() {
-            Some(at) if at <= now && token.is_none() => {
+            Some(at) if at <= now && login.refresh_token().is_none() => {
                 Self::NeedsLogin(LoginReason::NoRefreshToken)
             }
             Some(at) if at <= now => Self::Expired,
             _ => Self::Ok,
         }
     }
+}
+
+/// The token that a login lives by, as its fingerprint: the refresh token, else the access token.
+pub(crate) fn decisive_token(login: &AuthDotJson) -> Option<String> {
+    let refresh = login.refresh_token().map(RefreshToken::fingerprint);
+    refresh.or_else(|| login.access_token().map(AccessToken::fingerprint))
 }
 
 /// Where a login lies: what is refreshed, and what answers are labelled with.

@@ -465,13 +465,13 @@ fn patiently<T>(look: impl Fn() -> Option<T>) -> Option<T> {
 }
 
 /// What a process prints, as it comes.
-struct Collected {
+pub(crate) struct Collected {
     text: Arc<Mutex<Vec<u8>>>,
     reader: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
 impl Collected {
-    fn from(pipe: impl Read + Send + 'static) -> Self {
+    pub(crate) fn from(pipe: impl Read + Send + 'static) -> Self {
         let text = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&text);
         let reader = thread::spawn(move || {
@@ -487,12 +487,12 @@ impl Collected {
         }
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
     }
 
     /// The text once the process has ended.
-    fn whole(&self) -> String {
+    pub(crate) fn whole(&self) -> String {
         if let Some(reader) = self.reader.lock().unwrap().take() {
             reader.join().unwrap();
         }

@@ -2,26 +2,24 @@
 
 use std::time::Duration;
 
-use http::header::{HeaderName, USER_AGENT};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     auth_json::{AuthDotJson, FreshTokens},
     issuer::Issuer,
     refresh::RefreshError,
+    request,
     secret::RefreshToken,
 };
 
 /// A refresh is a short call; a longer wait means that the answer is lost.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
-/// The program that calls, in the header that OpenAI's services read.
-const ORIGINATOR: HeaderName = HeaderName::from_static("originator");
 
 /// Posts refresh tokens to the issuer, over a client of the caller's.
 #[derive(Debug, Clone)]
 pub struct TokenEndpoint {
-    client: reqwest::Client,
-    issuer: Issuer,
+    pub(crate) client: reqwest::Client,
+    pub(crate) issuer: Issuer,
 }
 
 /// What the issuer is told about the occasion. *Source:* wire reference 3.1.
@@ -72,16 +70,8 @@ impl TokenEndpoint {
             refresh_reason: reason,
             refresh_token,
         };
-        let request = self
-            .client
-            .post(self.issuer.token_url(login.provenance()))
-            .header(ORIGINATOR, "codex_router")
-            .header(
-                USER_AGENT,
-                concat!("codex_router/", env!("CARGO_PKG_VERSION")),
-            )
-            .timeout(ANSWER_LIMIT)
-            .json(&body);
+        let url = self.issuer.token_url(login.provenance());
+        let request = request::post(&self.client, &url, ANSWER_LIMIT).json(&body);
         let answer = request.send().await.map_err(sort_send_error)?;
         let status = answer.status().as_u16();
         let body = answer.bytes().await.map_err(lost)?;

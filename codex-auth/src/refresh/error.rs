@@ -63,7 +63,7 @@ fn reason_of_code(code: &str) -> Option<LoginReason> {
 }
 
 /// The code is `error.code`, or `error` when that is a text, or a `code` at the top.
-fn code_of(body: &[u8]) -> Option<String> {
+pub(crate) fn code_of(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum ErrorField {

@@ -11,3 +11,5 @@ mod error;
 pub use due::{CODEX_WINDOW, Freshness};
 pub use endpoint::{RefreshReason, TokenEndpoint};
 pub use error::RefreshError;
+#[cfg(feature = "login")]
+pub(crate) use error::code_of;

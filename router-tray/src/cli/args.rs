@@ -1,6 +1,6 @@
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use super::{export::Export, import::Import};
 
@@ -78,4 +78,46 @@ pub(crate) enum Command {
     Import(Import),
     /// Write a profile's login to take it elsewhere, encrypted under a passphrase
     Export(Export),
+    /// Sign in with an account of yours; every login that exists stays as it is
+    Login(LoginArgs),
+    /// Sign a profile out at `OpenAI`: its login ends, wherever copies of it lie
+    SignOut {
+        /// The profile's name
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoginArgs {
+    /// The profile's name [default: made from the e-mail address]
+    pub(crate) name: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) way: Way,
+
+    /// Ask for an API key too, and keep it beside the login
+    #[arg(long, conflicts_with = "api_key")]
+    pub(crate) with_openai_key: bool,
+
+    /// How long to wait for you
+    #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) timeout: u64,
+}
+
+/// How to sign in; without any of these, with a browser on this machine.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct Way {
+    /// With a code that you enter on any device
+    #[arg(long)]
+    pub(crate) device: bool,
+    /// With a browser on another machine: paste the address that it ends at
+    #[arg(long)]
+    pub(crate) paste: bool,
+    /// With an API key, read from standard input
+    #[arg(long)]
+    pub(crate) api_key: bool,
 }

@@ -1,6 +1,7 @@
 use std::{fmt, io, process::ExitCode};
 
-use codex_profiles::StoreError;
+use codex_auth::login::SignInError;
+use codex_profiles::{SignOutError, StoreError};
 use codex_proxy::server::ServerError;
 
 /// Why a command failed: one sentence, and the exit code that scripts go by.
@@ -50,6 +51,22 @@ impl Failure {
         Self { message, ..self }
     }
 
+    /// It was told to stop, or the person said no.
+    pub(crate) fn cancelled() -> Self {
+        Self {
+            kind: Kind::Failed,
+            message: "cancelled; nothing was changed".to_owned(),
+        }
+    }
+
+    /// It did not work out, for the reason given.
+    pub(crate) fn because(message: impl fmt::Display) -> Self {
+        Self {
+            kind: Kind::Failed,
+            message: message.to_string(),
+        }
+    }
+
     /// Says it on standard error.
     pub(crate) fn report(self) -> ExitCode {
         eprintln!("codex-router: {}", self.message);
@@ -89,6 +106,29 @@ impl From<StoreError> for Failure {
                 "{error}: run `codex login` first, or choose a profile with `codex-router use`"
             )),
             _ => Self::failed(with_causes(&error)),
+        }
+    }
+}
+
+impl From<SignInError> for Failure {
+    fn from(error: SignInError) -> Self {
+        match &error {
+            SignInError::DeviceCodesDisabled => Self::because(format!(
+                "{error}: sign in with a browser, with `codex-router login` or `login --paste`"
+            )),
+            _ => Self::failed(&error),
+        }
+    }
+}
+
+impl From<SignOutError> for Failure {
+    fn from(error: SignOutError) -> Self {
+        match error {
+            SignOutError::Store(error) => error.into(),
+            SignOutError::NothingToRevoke { .. } => Self::because(format!(
+                "{error}. An API key is revoked at https://platform.openai.com/api-keys"
+            )),
+            error => Self::failed(&error),
         }
     }
 }

@@ -104,7 +104,8 @@ fn live_note(report: &Report) -> Option<String> {
 
 fn next_steps(report: &Report) -> String {
     format!(
-        "No login in {} either. Run `codex login`, then `codex-router save`.",
+        "No login in {} either. Sign in with `codex-router login`; or run `codex login`, then \
+         `codex-router save`.",
         report.codex_home.join("auth.json").display()
     )
 }

@@ -1,15 +1,19 @@
 //! The command line.
 
 mod args;
+mod client;
 mod exit;
 mod export;
 mod homes;
 mod import;
 mod list;
+mod login;
 mod passphrase;
 mod profiles;
 mod save;
 mod serve;
+mod sign_out;
+mod stop;
 mod switch;
 
 use std::{io::IsTerminal as _, process::ExitCode};
@@ -45,7 +49,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
         Some(Command::List { json, .. }) => list::list(&store()?, json).await,
         Some(Command::Current) => list::current(&store()?).await,
-        Some(Command::Use { name }) => switch::switch(&store()?, &name).await,
+        Some(Command::Use { name }) => switch::switch(&home, &name).await,
         Some(Command::Save { name }) => save::save(&store()?, name.as_deref()).await,
         Some(Command::Rename { from, to }) => profiles::rename(&store()?, &from, &to).await,
         Some(Command::Label { name, text }) => {
@@ -55,6 +59,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::Import(import)) => import.run(&store()?).await,
         Some(Command::Export(export)) => export.run(&store()?).await,
         Some(Command::Restore { name }) => profiles::restore(&store()?, &name).await,
+        Some(Command::Login(args)) => login::login(&home, &args).await,
+        Some(Command::SignOut { name, yes }) => sign_out::sign_out(&home, &name, yes).await,
     }
 }
 

@@ -3,14 +3,10 @@ use std::{
     net::SocketAddr,
 };
 
-use codex_auth::{Issuer, refresh::TokenEndpoint};
 use codex_profiles::{CodexHome, ProfileStore};
-use codex_proxy::{
-    server::Server,
-    upstream::{Targets, client_builder},
-};
+use codex_proxy::{server::Server, upstream::Targets};
 
-use super::exit::Failure;
+use super::{client, exit::Failure, stop::stop_signal};
 
 /// Without a command: the tray, the window and the server. The tray is not part of this version,
 /// so it says so in one line and serves.
@@ -35,9 +31,8 @@ fn why_headless() -> &'static str {
 
 /// `serve`: the server alone, until it is told to stop.
 pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Result<(), Failure> {
-    let client = http_client()?;
-    let endpoint = TokenEndpoint::new(client.clone(), Issuer::from_env());
-    let store = ProfileStore::open(home.clone())?.with_token_endpoint(endpoint);
+    let client = client::http_client()?;
+    let store = client::store(home)?;
     let server = Server::builder(store.clone())
         .client(client)
         .targets(targets()?)
@@ -62,32 +57,6 @@ pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Resul
     // Its client may have left, but the answer of the issuer is the only copy of the new tokens.
     store.finish_refreshes().await;
     Ok(())
-}
-
-/// One pooled client for everything. Certificates of the system, plus those that Codex is told of.
-pub(crate) fn http_client() -> Result<reqwest::Client, Failure> {
-    let mut builder = client_builder();
-    for certificate in extra_certificates()? {
-        builder = builder.add_root_certificate(certificate);
-    }
-    builder
-        .build()
-        .map_err(|error| Failure::usage(format!("no HTTPS client: {error}")))
-}
-
-/// `CODEX_CA_CERTIFICATE`, else `SSL_CERT_FILE`, as Codex reads them (wire reference 10.4).
-fn extra_certificates() -> Result<Vec<reqwest::Certificate>, Failure> {
-    let path = ["CODEX_CA_CERTIFICATE", "SSL_CERT_FILE"]
-        .iter()
-        .find_map(std::env::var_os);
-    let Some(path) = path.filter(|path| !path.is_empty()) else {
-        return Ok(Vec::new());
-    };
-    let shown = std::path::Path::new(&path).display();
-    let bytes = std::fs::read(&path)
-        .map_err(|error| Failure::usage(format!("the certificates in {shown}: {error}")))?;
-    reqwest::Certificate::from_pem_bundle(&bytes)
-        .map_err(|_| Failure::usage(format!("{shown} holds no PEM certificates")))
 }
 
 fn targets() -> Result<Targets, Failure> {
@@ -130,8 +99,9 @@ async fn welcome(store: &ProfileStore, address: SocketAddr) -> Result<(), Failur
                             Keep it with `codex-router save`."
             .to_owned(),
         (None, None) if report.profiles.is_empty() => format!(
-            "Nobody is logged in: {} holds no login. Run `codex login` and then \
-             `codex-router save`; or try everything without an account: `make demo`.",
+            "Nobody is logged in: {} holds no login. Sign in with `codex-router login`, or run \
+             `codex login` and then `codex-router save`; or try everything without an account: \
+             `make demo`.",
             report.codex_home.join("auth.json").display()
         ),
         (None, None) => "No profile is chosen: `codex-router use NAME`.".to_owned(),
@@ -147,23 +117,4 @@ async fn welcome(store: &ProfileStore, address: SocketAddr) -> Result<(), Failur
 async fn second_stop_signal() {
     stop_signal().await;
     stop_signal().await;
-}
-
-/// Ctrl-C, or the signal that service managers send.
-async fn stop_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    // Without a signal handler the program still serves; it is then stopped the hard way.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }

@@ -1,22 +1,21 @@
 use std::io::{self, Write as _};
 
-use codex_auth::{
-    CredentialError, Issuer,
-    refresh::{RefreshReason, TokenEndpoint},
-};
-use codex_profiles::{ProfileName, ProfileStore, StoreError, Switched};
+use codex_auth::{CredentialError, refresh::RefreshReason};
+use codex_profiles::{CodexHome, ProfileName, ProfileStore, StoreError, Switched};
 
-use super::{exit::Failure, serve::http_client};
+use super::{client, exit::Failure, stop::stop_signal};
 
 /// `use NAME`: makes a profile the current one and the live login.
-pub(crate) async fn switch(store: &ProfileStore, name: &str) -> Result<(), Failure> {
+pub(crate) async fn switch(home: &CodexHome, name: &str) -> Result<(), Failure> {
     let name = ProfileName::parse(name).map_err(Failure::usage)?;
-    let switched = match store.use_profile(&name).await {
-        Err(StoreError::CodexCannotRead(_)) => {
-            complete(store, &name).await?;
-            store.use_profile(&name).await?
+    let store = client::store(home)?;
+    let switched = tokio::select! {
+        switched = switch_to(&store, &name) => switched?,
+        () = stop_signal() => {
+            // The answer of the issuer, if it was asked, is the only copy of the new tokens.
+            store.finish_refreshes().await;
+            return Err(Failure::because("stopped; what had begun was brought to its end"));
         }
-        switched => switched?,
     };
     let mut out = io::stdout().lock();
     for line in told(&switched) {
@@ -25,11 +24,19 @@ pub(crate) async fn switch(store: &ProfileStore, name: &str) -> Result<(), Failu
     Ok(())
 }
 
+async fn switch_to(store: &ProfileStore, name: &ProfileName) -> Result<Switched, Failure> {
+    match store.use_profile(name).await {
+        Err(StoreError::CodexCannotRead(_)) => {
+            complete(store, name).await?;
+            Ok(store.use_profile(name).await?)
+        }
+        switched => Ok(switched?),
+    }
+}
+
 /// A login of another program often comes without the id token that Codex needs; a refresh brings
 /// one.
 async fn complete(store: &ProfileStore, name: &ProfileName) -> Result<(), Failure> {
-    let endpoint = TokenEndpoint::new(http_client()?, Issuer::from_env());
-    let store = store.clone().with_token_endpoint(endpoint);
     let refreshed = store.refresh_profile(name, RefreshReason::Forced).await;
     store.finish_refreshes().await;
     refreshed.map(drop).map_err(|error| match error {

@@ -1,0 +1,155 @@
+use codex_auth::{AuthDotJson, LoginReason, refresh::RefreshReason, revoke::RevokeError};
+use fake_openai::Fault;
+use serde_json::Value;
+
+use super::SignOutError;
+use crate::{
+    Condition, ProfileStore, StoreError,
+    testing::{World, name, token},
+};
+
+async fn reason(store: &ProfileStore, profile: &str) -> Option<LoginReason> {
+    let profiles = store.list().await.unwrap();
+    let found = profiles
+        .iter()
+        .find(|found| found.label.as_str() == profile);
+    match found.unwrap().condition {
+        Condition::NeedsLogin(reason) => Some(reason),
+        _ => None,
+    }
+}
+
+fn revoked(world: &World) -> Vec<Value> {
+    let posts = world.fake.requests_to("/oauth/revoke");
+    posts
+        .into_iter()
+        .map(|post| post.json["token"].clone())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_newest_token_is_revoked_and_every_copy_needs_a_login_then() {
+    let world = World::new().await;
+    let old = world.fake.auth_json(&world.ada());
+    let newer = world.codex_posts(&old).await;
+    world.put_profile("work", &old);
+    world.put_profile("copy", &newer);
+    world.put_live(&newer);
+    let bob = world.fake.auth_json(&world.bob());
+    world.put_profile("bob", &bob);
+    let store = world.store();
+
+    let scope = store.sign_out(&name("work")).await.unwrap();
+
+    assert_eq!((scope.others, scope.live), (vec![name("copy")], true));
+    assert_eq!(revoked(&world), [token(&newer), token(&old)]);
+    for profile in ["work", "copy"] {
+        assert_eq!(
+            reason(&store, profile).await,
+            Some(LoginReason::Revoked),
+            "{profile}"
+        );
+    }
+    assert_eq!(reason(&store, "bob").await, None);
+    // Nothing was deleted or changed.
+    assert_eq!(
+        (world.profile("work"), world.profile("copy")),
+        (old, newer.clone())
+    );
+    assert_eq!(world.live(), newer);
+    // And nothing posts the token again.
+    let posts = world.posts();
+    let refused = store
+        .refresh_profile(&name("work"), RefreshReason::Forced)
+        .await;
+    assert!(refused.is_err());
+    assert_eq!(world.posts(), posts);
+}
+
+#[tokio::test]
+async fn asking_what_would_stop_revokes_nothing() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    let scope = world.store().sign_out_scope(&name("work")).await.unwrap();
+    assert!(scope.live && scope.others.is_empty());
+    assert!(revoked(&world).is_empty());
+}
+
+#[tokio::test]
+async fn signing_in_again_renews_what_was_signed_out() {
+    let world = World::new().await;
+    world.put_profile("work", &world.fake.auth_json(&world.ada()));
+    let store = world.store();
+    store.sign_out(&name("work")).await.unwrap();
+    let fresh = world.fake.auth_json(&world.ada());
+    let login = AuthDotJson::parse(fresh.to_string().as_bytes()).unwrap();
+    let kept = store.keep_sign_in(&login, None).await.unwrap();
+    assert_eq!((kept.name, kept.created), (name("work"), false));
+    assert_eq!(reason(&store, "work").await, None);
+}
+
+#[tokio::test]
+async fn another_workspace_that_shares_the_token_stops_too_and_is_named() {
+    let world = World::new().await;
+    let one = world.fake.auth_json(&world.ada());
+    let mut other = one.clone();
+    other["tokens"]["account_id"] = "acct-other".into();
+    world.put_profile("one", &one);
+    world.put_profile("other", &other);
+    let store = world.store();
+    let scope = store.sign_out(&name("one")).await.unwrap();
+    assert_eq!(scope.others, [name("other")]);
+    assert_eq!(revoked(&world).len(), 1);
+    assert_eq!(reason(&store, "other").await, Some(LoginReason::Revoked));
+}
+
+#[tokio::test]
+async fn a_login_without_a_refresh_token_is_signed_out_by_its_access_token() {
+    let world = World::new().await;
+    let mut login = world.fake.auth_json(&world.ada());
+    login["tokens"]["refresh_token"] = "".into();
+    world.put_profile("work", &login);
+    let store = world.store();
+    store.sign_out(&name("work")).await.unwrap();
+    assert_eq!(revoked(&world), [login["tokens"]["access_token"].clone()]);
+    assert_eq!(reason(&store, "work").await, Some(LoginReason::Revoked));
+}
+
+#[tokio::test]
+async fn an_api_key_has_nothing_to_revoke_and_a_stranger_is_unknown() {
+    let world = World::new().await;
+    world.put_profile("key", &world.fake.api_key_auth_json("sk-1"));
+    let nothing = world.store().sign_out(&name("key")).await;
+    assert!(
+        matches!(nothing, Err(SignOutError::NothingToRevoke { .. })),
+        "{nothing:?}"
+    );
+    let unknown = world.store().sign_out(&name("nobody")).await;
+    assert!(matches!(
+        unknown,
+        Err(SignOutError::Store(StoreError::UnknownProfile(_)))
+    ));
+    assert!(revoked(&world).is_empty());
+}
+
+#[tokio::test]
+async fn an_issuer_that_fails_leaves_the_login_as_it_was() {
+    let world = World::new().await;
+    world.put_profile("work", &world.fake.auth_json(&world.ada()));
+    let store = world.store();
+    world.fake.fault(Fault::status(503).path("/oauth/revoke"));
+    let failed = store.sign_out(&name("work")).await.unwrap_err();
+    assert!(
+        matches!(
+            &failed,
+            SignOutError::NotRevoked {
+                source: RevokeError::Failed(503),
+                ..
+            }
+        ),
+        "{failed}"
+    );
+    assert_eq!(reason(&store, "work").await, None);
+    store.sign_out(&name("work")).await.unwrap();
+    assert_eq!(reason(&store, "work").await, Some(LoginReason::Revoked));
+}
