@@ -7,6 +7,7 @@ use std::{
     fs::OpenOptions,
     io::{self, Write as _},
     process,
+    time::Duration,
 };
 
 use codex_auth::{AuthDotJson, auth_json::MAX_BYTES};
@@ -24,6 +25,14 @@ use crate::{
 
 /// How much larger than the old one a new login may be and still fit the rescue file.
 const HEADROOM_BYTES: usize = 64 << 10;
+
+/// After the first post without an answer, the second, and so on.
+const PAUSES: [Duration; 4] = [
+    Duration::ZERO,
+    Duration::from_mins(1),
+    Duration::from_mins(10),
+    Duration::from_hours(1),
+];
 
 /// A refresh that was begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +60,19 @@ impl RefreshIntent {
             at: Timestamp::now(),
             pid: process::id(),
         }
+    }
+
+    /// How long a token that was posted without an answer is not posted again. The first time it is
+    /// at once: most answers are lost to a crash or a connection. Then ever more rarely, and without
+    /// an end: where the issuer did use it, posting it again ends a login that nobody holds any
+    /// more; and where it did not, as in an outage of a gateway, giving up would lose a living one.
+    pub(crate) fn pause_left(&self) -> Option<Duration> {
+        let unanswered = usize::try_from(self.attempts).unwrap_or(usize::MAX);
+        let last = PAUSES.len() - 1;
+        let pause = PAUSES[unanswered.saturating_sub(1).min(last)];
+        // A clock that was set back must not make it longer.
+        let age = Timestamp::now().duration_since(self.at).unsigned_abs();
+        pause.checked_sub(age).filter(|left| !left.is_zero())
     }
 
     pub(crate) fn place(&self) -> Place {

@@ -44,6 +44,10 @@ pub(super) struct Exchange {
 #[error("Codex is running and about to refresh this login itself")]
 struct LeftToCodex;
 
+#[derive(Debug, thiserror::Error)]
+#[error("the issuer did not answer before; it is asked again later")]
+struct Unanswered;
+
 impl Exchange {
     pub(super) fn new(
         store: &ProfileStore,
@@ -74,6 +78,7 @@ impl Exchange {
             Ok(Prepared::JustRecovered) => {
                 Err(login_required(&self.wish.place, LoginReason::Refused))
             }
+            Ok(Prepared::NotYet(pause)) => Err(self.wait(pause, Arc::new(Unanswered))),
             Ok(Prepared::LeftToCodex) => Err(self.leave_to_codex()),
             Ok(Prepared::Spend(spend)) => self.spend(spend).await,
             Err(error) => {
@@ -98,7 +103,10 @@ impl Exchange {
             Duration::try_from(left).unwrap_or_default()
         });
         let pause = left.unwrap_or_default().min(LEFT_TO_CODEX);
-        let source: SharedError = Arc::new(LeftToCodex);
+        self.wait(pause, Arc::new(LeftToCodex))
+    }
+
+    fn wait(&mut self, pause: Duration, source: SharedError) -> CredentialError {
         self.flight.backoff.pause(pause, source.clone());
         let profile = self.wish.place.reference();
         CredentialError::Unavailable { profile, source }

@@ -27,8 +27,6 @@ use crate::{
 
 /// Longer than a refresh of another process can take.
 const LOCK_LIMIT: Duration = Duration::from_mins(1);
-/// How often a token is posted when no answer comes back.
-const MAX_ATTEMPTS: u32 = 2;
 /// How often the token may change while its lock is waited for.
 const MAX_TRIES: usize = 5;
 /// How far apart two refreshes on account of a 401 are at least, whichever process makes them. An
@@ -50,6 +48,8 @@ pub(super) enum Prepared {
     Refused { token: String, reason: LoginReason },
     /// It came for another one just now, and was refused by the upstream all the same.
     JustRecovered,
+    /// It was posted and no answer came, more than once: it is not the time yet to try again.
+    NotYet(Duration),
     /// A Codex that is running is about to spend the token, or does so already.
     LeftToCodex,
     /// The token may be spent.
@@ -165,10 +165,11 @@ impl Disk {
             return Ok(Prepared::Have(Arc::new(login.clone())));
         }
         let before = journal.intent()?;
-        let attempts = before.map_or(1, |intent| intent.attempts + 1);
-        if attempts > MAX_ATTEMPTS {
-            return self.refuse(&wish.place, token, LoginReason::OutcomeUnknown);
+        let pause = before.as_ref().and_then(RefreshIntent::pause_left);
+        if let Some(pause) = pause.filter(|_| wish.reason != RefreshReason::Forced) {
+            return Ok(Prepared::NotYet(pause));
         }
+        let attempts = before.map_or(1, |intent| intent.attempts.saturating_add(1));
         if let Some(prepared) = self.leave_to_codex(wish, login)? {
             return Ok(prepared);
         }

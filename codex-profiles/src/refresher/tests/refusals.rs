@@ -7,7 +7,7 @@ use fake_openai::Fault as IssuerFault;
 use serde_json::json;
 
 use super::{access, ask, bearer, reason_of};
-use crate::testing::{World, name, token};
+use crate::testing::{World, get, name, put, token};
 
 #[tokio::test]
 async fn a_final_refusal_is_kept_for_that_token_and_ends_with_it() {
@@ -89,24 +89,67 @@ async fn a_lost_answer_is_asked_for_once_more_and_never_again() {
     assert_eq!(world.posts(), 2);
 }
 
+fn is_passing(error: &CredentialError) -> bool {
+    matches!(error, CredentialError::Unavailable { .. })
+}
+
+/// Makes it as if the last attempt had been made an hour before.
+fn an_hour_passes(world: &World) {
+    let held = world.store().disk.profile(&name("work")).unwrap();
+    let intent = world
+        .home
+        .refresh_intent(&held.refresh_token().unwrap().fingerprint());
+    let mut note = get(&intent);
+    let then = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    note["at"] = then.to_string().into();
+    put(&intent, &note);
+}
+
+/// An issuer, or a gateway before it, that is out of order must not end all logins.
 #[tokio::test]
-async fn answers_that_never_come_end_after_two_attempts() {
+async fn answers_that_never_come_are_asked_for_ever_more_rarely_and_no_login_is_given_up() {
+    for fault in [
+        IssuerFault::refused(),
+        IssuerFault::status(502),
+        IssuerFault::status(524),
+    ] {
+        let world = World::new().await;
+        let old = world.put_expired_everywhere();
+        world.fake.fault(fault.path("/oauth/token").always());
+        let asked = || world.fake.requests_to("/oauth/token").len();
+        for _ in 0..5 {
+            assert!(is_passing(&ask(&world.store()).await.unwrap_err()));
+        }
+        assert_eq!(asked(), 2);
+        for posts in 3..6 {
+            an_hour_passes(&world);
+            assert!(is_passing(&ask(&world.store()).await.unwrap_err()));
+            assert!(is_passing(&ask(&world.store()).await.unwrap_err()));
+            assert_eq!(asked(), posts);
+        }
+        assert_eq!(world.profile("work"), old);
+
+        world.fake.clear_faults();
+        assert!(is_passing(&ask(&world.store()).await.unwrap_err()));
+        an_hour_passes(&world);
+        assert_ne!(bearer(&ask(&world.store()).await.unwrap()), access(&old));
+        assert_eq!((world.posts(), world.fake.reuse_count()), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_person_who_asks_does_not_wait_for_a_pause() {
     let world = World::new().await;
     world.put_expired_everywhere();
     world
         .fake
-        .fault(IssuerFault::refused().path("/oauth/token").always());
+        .fault(IssuerFault::status(502).path("/oauth/token").always());
     for _ in 0..2 {
-        assert!(matches!(
-            ask(&world.store()).await,
-            Err(CredentialError::Unavailable { .. })
-        ));
+        assert!(ask(&world.store()).await.is_err());
     }
-    for _ in 0..3 {
-        let error = ask(&world.store()).await.unwrap_err();
-        assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
-    }
-    assert_eq!(world.fake.requests_to("/oauth/token").len(), 2);
+    world.fake.clear_faults();
+    let (store, forced) = (world.store(), RefreshReason::Forced);
+    assert!(store.refresh_profile(&name("work"), forced).await.is_ok());
 }
 
 #[tokio::test]
@@ -121,24 +164,6 @@ async fn an_answer_nobody_understands_has_spent_the_token() {
         assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
     }
     assert_eq!(world.fake.requests_to("/oauth/token").len(), 1);
-}
-
-#[tokio::test]
-async fn an_answer_of_a_gateway_counts_as_lost_and_ends_after_two_attempts() {
-    let world = World::new().await;
-    world.put_expired_everywhere();
-    world.fake.fault(IssuerFault::refresh_status(502).always());
-    for _ in 0..2 {
-        assert!(matches!(
-            ask(&world.store()).await,
-            Err(CredentialError::Unavailable { .. })
-        ));
-    }
-    for _ in 0..2 {
-        let error = ask(&world.store()).await.unwrap_err();
-        assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
-    }
-    assert_eq!(world.fake.requests_to("/oauth/token").len(), 2);
 }
 
 #[tokio::test]
