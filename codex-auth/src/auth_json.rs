@@ -273,6 +273,29 @@ impl AuthDotJson {
         })
     }
 
+    /// Takes over the id token of another copy, where Codex could read that one and not this.
+    pub fn carry_id_token_from(&mut self, other: &Self) {
+        if self.codex_can_read() || !other.codex_can_read() {
+            return;
+        }
+        let (
+            Login::Tokens {
+                tokens,
+                claims,
+                access,
+                ..
+            },
+            Some(fields),
+            Some(token),
+        ) = (&mut self.login, &mut self.token_fields, other.id_token())
+        else {
+            return;
+        };
+        fields.insert("id_token".to_owned(), raw(token));
+        tokens.id_token = Some(token.clone());
+        (*claims, *access) = tokens.claims();
+    }
+
     /// Where the sign-in was made.
     #[must_use]
     pub fn provenance(&self) -> Option<&OauthProvenance> {

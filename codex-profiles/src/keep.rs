@@ -355,6 +355,7 @@ fn is_succeeded(own: &AuthDotJson, login: &AuthDotJson, spent: &str) -> bool {
 fn in_place_of(old: &AuthDotJson, login: &AuthDotJson) -> AuthDotJson {
     let mut login = login.clone();
     login.carry_unknown_from(old);
+    login.carry_id_token_from(old);
     login
 }
 

@@ -373,3 +373,36 @@ fn an_answer_without_a_usable_token_is_none() {
         assert!(FreshTokens::parse(body.as_bytes()).is_none(), "{body}");
     }
 }
+
+#[test]
+fn a_copy_that_codex_cannot_read_takes_over_the_id_token_of_one_that_it_can() {
+    let with = |id_token: &str| {
+        let tokens =
+            serde_json::json!({"access_token": "a", "refresh_token": "r", "id_token": id_token});
+        let tokens = serde_json::json!({"tokens": tokens}).to_string();
+        AuthDotJson::parse(tokens.as_bytes()).unwrap()
+    };
+    let without =
+        || AuthDotJson::parse(br#"{"tokens":{"access_token":"b","refresh_token":"s"}}"#).unwrap();
+    let readable = with("e30.e30.c2ln");
+
+    let mut copy = without();
+    copy.carry_id_token_from(&readable);
+    let text = String::from_utf8(copy.to_bytes()).unwrap();
+    assert!(
+        copy.codex_can_read() && text.contains("e30.e30.c2ln") && text.contains("\"s\""),
+        "{text}"
+    );
+    assert!(
+        AuthDotJson::parse(&copy.to_bytes())
+            .unwrap()
+            .codex_can_read()
+    );
+
+    let mut own = with("e30.e30.b3du");
+    own.carry_id_token_from(&readable);
+    assert!(String::from_utf8(own.to_bytes()).unwrap().contains("b3du"));
+    let mut still = without();
+    still.carry_id_token_from(&without());
+    assert!(!still.codex_can_read());
+}

@@ -1,5 +1,4 @@
-use codex_auth::{AuthDotJson, auth_json::FreshTokens};
-use jiff::Timestamp;
+use codex_auth::AuthDotJson;
 
 use super::Entry;
 use crate::{
@@ -68,12 +67,7 @@ impl Disk {
         let copies = self.of_identity(&login.identity())?.into_iter();
         let mut copies = copies.filter(|(_, copy)| copy.codex_can_read());
         if let Some((_, copy)) = copies.next() {
-            let at = login.last_refresh().unwrap_or(Timestamp::UNIX_EPOCH);
-            let fresh = FreshTokens {
-                id_token: copy.id_token().cloned(),
-                ..FreshTokens::default()
-            };
-            login.rotate(fresh, at);
+            login.carry_id_token_from(&copy);
         }
         Ok(login)
     }
