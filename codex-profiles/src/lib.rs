@@ -54,6 +54,9 @@ pub mod state;
 pub mod store;
 pub mod switch;
 
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
+
 mod disk;
 mod faults;
 mod journal;

@@ -35,16 +35,16 @@ pub(crate) enum CodexTask {
 }
 
 impl Codex {
-    pub(crate) fn is_running(&self) -> bool {
+    pub(crate) fn is_running(self) -> bool {
         !matches!(self.task, CodexTask::Off | CodexTask::SigningIn)
     }
 
-    pub(crate) fn is_refreshing(&self) -> bool {
+    pub(crate) fn is_refreshing(self) -> bool {
         use CodexTask::{Decided, Received, Sent};
         matches!(self.task, Decided | Sent | Received)
     }
 
-    pub(crate) fn received(&self, token: Generation) -> bool {
+    pub(crate) fn received(self, token: Generation) -> bool {
         self.task == CodexTask::Received && self.memory + 1 == token
     }
 }

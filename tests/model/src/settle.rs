@@ -21,8 +21,8 @@ impl State {
         state.phases = [Phase::Gone; TOKENS];
         state.settle_switch();
         for token in tokens() {
-            if !(state.begin_recovery(0, token) && state.run_alone(setup)) {
-                continue;
+            if state.begin_recovery(0, token) {
+                state.run_alone(setup);
             }
         }
         let refreshed = (0..2).all(|_| {

@@ -8,6 +8,10 @@ use crate::history::Window;
 ///
 /// Every number is a budget for the whole history, so that the world is finite.
 #[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing that may happen or not"
+)]
 pub struct Setup {
     /// Codex processes, 2 at most. Routers are always two.
     pub codexes: u8,

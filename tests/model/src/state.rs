@@ -107,7 +107,7 @@ impl State {
     pub(crate) fn is_quiet(&self) -> bool {
         let idle = |router: &Router| router.task == Task::Idle;
         self.routers.iter().all(idle)
-            && !self.codexes.iter().any(Codex::is_refreshing)
+            && !self.codexes.into_iter().any(Codex::is_refreshing)
             && self.issuer.strays == [0; TOKENS]
     }
 

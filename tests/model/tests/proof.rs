@@ -49,6 +49,7 @@ fn late() -> Setup {
 /// Explores, and wants to have seen these events, and a loss in each admitted window: a window in
 /// which nothing can be lost would not have to be admitted.
 #[track_caller]
+#[expect(clippy::print_stdout, reason = "the figures are worth reading")]
 fn prove(setup: Setup, events: &[Event]) {
     let admitted = setup.admitted;
     let findings = explore(setup);

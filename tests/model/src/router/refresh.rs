@@ -1,6 +1,7 @@
 //! A refresh up to the issuer's answer.
 
 use crate::{
+    codex::Codex,
     disk::{Live, Place, Reason},
     history::{Event, Window},
     router::Task,
@@ -62,12 +63,12 @@ impl Refresh {
     }
 
     /// Whether the answer is in the memory of this router, and will be written.
-    pub(crate) fn has_answer(&self) -> bool {
+    pub(crate) fn has_answer(self) -> bool {
         (Step::Taken..=Step::Publish).contains(&self.step)
     }
 
     /// Which lock it takes.
-    fn lock(&self, setup: &Setup) -> usize {
+    fn lock(self, setup: &Setup) -> usize {
         if setup.lacks(Mutant::LockByIdentity) {
             return self.place as usize;
         }
@@ -177,7 +178,7 @@ impl State {
     fn is_left_to_codex(&self, setup: &Setup, token: Generation) -> bool {
         self.phase(token) == Phase::Late
             && self.disk.live == Live::Ours(token)
-            && self.codexes.iter().any(|codex| codex.is_running())
+            && self.codexes.into_iter().any(Codex::is_running)
             && !setup.lacks(Mutant::NoWaitForCodex)
     }
 

@@ -119,9 +119,10 @@ impl State {
         if published {
             self.disk.current = to;
         }
-        self.history.note(match published {
-            true => Event::SwitchFinished,
-            false => Event::SwitchForgotten,
+        self.history.note(if published {
+            Event::SwitchFinished
+        } else {
+            Event::SwitchForgotten
         });
     }
 }
