@@ -18,7 +18,11 @@ use fake_openai::Fault;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::{crew::Crew, ledger::Cut, world::{Blocked, World};
+use crate::{
+    crew::Crew,
+    ledger::Cut,
+    world::{Blocked, World},
+};
 
 const LONG_ROTATIONS: usize = 10_000;
 

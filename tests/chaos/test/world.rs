@@ -119,7 +119,8 @@ impl World {
     fn assert_whole(&self, place: &str) {
         for path in self.files() {
             let bytes = fs::read(&path).unwrap();
-            let blank = bytes.trim_ascii().is_empty() && path.to_string_lossy().contains(".rescue.");
+            let blank =
+                bytes.trim_ascii().is_empty() && path.to_string_lossy().contains(".rescue.");
             let whole = blank || serde_json::from_slice::<Value>(&bytes).is_ok();
             assert!(whole, "{place}: {} is broken", path.display());
         }
@@ -175,7 +176,10 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "json") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
             found.push(path);
         }
     }
