@@ -5,7 +5,7 @@
 //!
 //! With `CODEX_ROUTER_LONG=1` in the environment it goes on until there were 10,000 rotations.
 
-#![cfg(test)]
+#![cfg(all(test, unix))]
 
 mod crew;
 mod ledger;
