@@ -98,8 +98,8 @@ fn next(setup: &Setup, step: Step) -> Step {
     next.copied().unwrap_or(Step::ClearIntent)
 }
 
-/// In which order an answer is written. That the profile comes before the live file does not
-/// matter while the answer is noted; that both come after the ledger and the copies does.
+/// In which order an answer is written. The ledger comes before every file, or a spent copy looks
+/// newer by its time stamps; the live file comes last, or a switch publishes a spent copy after it.
 fn order(setup: &Setup) -> &'static [Step] {
     use Step::{ClearRescue, Copies, Ledger, Place, Publish, Taken};
     match setup.mutant {
