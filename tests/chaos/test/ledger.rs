@@ -64,12 +64,16 @@ impl Ledger {
             revoked: false,
             issued_at: None,
         };
+        let mut reused_late = false;
         while let Some(rotation) = self.rotations.get(&chain.newest) {
+            reused_late |= chain.revoked;
             chain.revoked |= self.reused.contains(&chain.newest);
             let issued = rotation.issued.as_ref().expect("a rotation issues tokens");
             chain.newest.clone_from(&issued.refresh_token);
             chain.issued_at = Some(rotation.at);
         }
+        // Nothing explains that a token was posted again whose successor was in use already.
+        chain.issued_at = chain.issued_at.filter(|_| !reused_late);
         chain
     }
 }

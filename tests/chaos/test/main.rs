@@ -5,7 +5,8 @@
 //!
 //! With `CODEX_ROUTER_LONG=1` in the environment it goes on until there were 10,000 rotations.
 
-#![cfg(all(test, unix))]
+#![cfg(test)]
+#![cfg(unix)]
 
 mod crew;
 mod ledger;

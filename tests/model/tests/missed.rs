@@ -69,7 +69,10 @@ const CODEX_RUNS: Setup = Setup {
 };
 
 #[track_caller]
-#[expect(clippy::print_stdout, reason = "the shortest way to the loss is worth reading")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the shortest way to the loss is worth reading"
+)]
 fn is_missed(mutant: Mutant, setup: Setup) {
     let whole = explore(setup.clone());
     whole.assert_safe();
