@@ -53,7 +53,7 @@ fn kills_at_random_moments_lose_nothing_but_an_answer_on_its_way() {
         }
         let cuts = crew.kill_at_random(4);
         crew.join();
-        world.check(&format!("round {round}"), &cuts);
+        world.check(&format!("seed {round}"), &cuts);
     }
     world.assert_busy(50);
 }
@@ -88,7 +88,7 @@ fn a_death_at_any_step_loses_nothing_unless_an_answer_is_in_memory_alone() {
         } else {
             Vec::new()
         };
-        world.check(&format!("death at {point}"), &cuts);
+        world.check(&format!("seed {seed}, death at {point}"), &cuts);
     }
     assert!(
         deaths >= FailPoint::ALL.len(),
@@ -111,7 +111,7 @@ fn a_full_disk_at_any_step_loses_nothing() {
             crew.add_failing("storm", 8, "full_at", order);
         }
         crew.join();
-        world.check(&format!("full at {point}"), &[]);
+        world.check(&format!("seed {seed}, full at {point}"), &[]);
     }
 }
 
@@ -145,7 +145,7 @@ fn a_codex_that_refreshes_while_routers_serve_loses_nothing() {
             crew.add("serve", 60);
         }
         crew.join();
-        world.check(&format!("round {round}"), &[]);
+        world.check(&format!("seed {round}"), &[]);
     }
     world.assert_busy(45);
 }
