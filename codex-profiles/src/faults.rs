@@ -2,6 +2,9 @@
 
 use std::io;
 
+#[cfg(any(test, feature = "failpoints"))]
+pub(crate) use planned::Fault;
+
 /// A point in a refresh or a switch; `Before…` can fail, the others can only crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
@@ -26,23 +29,13 @@ pub(crate) enum Step {
 /// What shall happen where.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Faults {
-    #[cfg(test)]
-    plan: std::sync::Arc<std::sync::Mutex<std::collections::HashMap<Step, Fault>>>,
+    #[cfg(any(test, feature = "failpoints"))]
+    plan: planned::Plan,
 }
 
-/// What happens at a point.
-#[cfg(test)]
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Fault {
-    /// The process ends: nothing after the point runs, locks are released.
-    Crash,
-    /// The disk is full, every time until the plan changes.
-    Full,
-}
-
+#[cfg(not(any(test, feature = "failpoints")))]
 impl Faults {
     /// Passes the point, unless a test has other plans.
-    #[cfg(not(test))]
     #[expect(
         clippy::unused_self,
         clippy::unnecessary_wraps,
@@ -51,25 +44,57 @@ impl Faults {
     pub(crate) fn at(&self, _step: Step) -> io::Result<()> {
         Ok(())
     }
+}
 
-    #[cfg(test)]
-    pub(crate) fn at(&self, step: Step) -> io::Result<()> {
-        let fault = self.plan.lock().unwrap().get(&step).copied();
-        match fault {
-            // Unwinding runs no code but destructors, which release locks as the system would.
-            Some(Fault::Crash) => std::panic::resume_unwind(Box::new("crash")),
-            Some(Fault::Full) => Err(io::ErrorKind::StorageFull.into()),
-            None => Ok(()),
+#[cfg(any(test, feature = "failpoints"))]
+mod planned {
+    use std::{
+        collections::HashMap,
+        sync::{Arc, Mutex},
+    };
+
+    use super::{Faults, Step, io};
+    use crate::memory::lock;
+
+    pub(super) type Plan = Arc<Mutex<HashMap<Step, Fault>>>;
+
+    /// What happens at a point.
+    #[derive(Debug, Clone, Copy)]
+    #[cfg_attr(
+        not(feature = "failpoints"),
+        expect(dead_code, reason = "aborts end all tests")
+    )]
+    pub(crate) enum Fault {
+        /// The task ends: nothing after the point runs, locks are released.
+        #[cfg(test)]
+        Crash,
+        /// The disk is full, every time until the plan changes.
+        Full,
+        /// The whole process ends at once, as if it were killed.
+        Abort,
+    }
+
+    impl Faults {
+        /// Passes the point, unless a test has other plans.
+        pub(crate) fn at(&self, step: Step) -> io::Result<()> {
+            let fault = lock(&self.plan).get(&step).copied();
+            match fault {
+                // Unwinding runs no code but destructors, which release locks as the system would.
+                #[cfg(test)]
+                Some(Fault::Crash) => std::panic::resume_unwind(Box::new("crash")),
+                Some(Fault::Full) => Err(io::ErrorKind::StorageFull.into()),
+                Some(Fault::Abort) => std::process::abort(),
+                None => Ok(()),
+            }
         }
-    }
 
-    #[cfg(test)]
-    pub(crate) fn plan(&self, step: Step, fault: Fault) {
-        self.plan.lock().unwrap().insert(step, fault);
-    }
+        pub(crate) fn plan(&self, step: Step, fault: Fault) {
+            lock(&self.plan).insert(step, fault);
+        }
 
-    #[cfg(test)]
-    pub(crate) fn clear(&self) {
-        self.plan.lock().unwrap().clear();
+        #[cfg(test)]
+        pub(crate) fn clear(&self) {
+            lock(&self.plan).clear();
+        }
     }
 }

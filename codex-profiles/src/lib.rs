@@ -62,6 +62,9 @@ pub mod store;
 pub mod switch;
 pub mod upkeep;
 
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
+
 mod disk;
 mod faults;
 mod journal;

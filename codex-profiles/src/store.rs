@@ -41,6 +41,10 @@ impl ProfileStore {
     /// [`StoreError::Client`] when no HTTPS client can be made. Left-overs that cannot be resolved
     /// now are logged, and tried again by whatever needs them.
     pub fn open(home: CodexHome) -> Result<Self, StoreError> {
+        Self::open_on(Disk::new(home))
+    }
+
+    pub(crate) fn open_on(disk: Disk) -> Result<Self, StoreError> {
         let client = reqwest::Client::builder()
             .connect_timeout(CONNECT_LIMIT)
             // A one-time token goes where its login says and nowhere else.
@@ -48,7 +52,6 @@ impl ProfileStore {
             .retry(reqwest::retry::never())
             .build()
             .map_err(StoreError::Client)?;
-        let disk = Disk::new(home);
         disk.recover();
         Ok(Self {
             disk: Arc::new(disk),

@@ -13,5 +13,6 @@ mod harness;
 mod node;
 mod python;
 mod sdk;
+mod sharing;
 mod stage;
 mod tap;
