@@ -165,8 +165,7 @@ impl Disk {
             return Ok(Prepared::Have(Arc::new(login.clone())));
         }
         let before = journal.intent()?;
-        let pause = before.as_ref().and_then(RefreshIntent::pause_left);
-        if let Some(pause) = pause.filter(|_| wish.reason != RefreshReason::Forced) {
+        if let Some(pause) = before.as_ref().and_then(RefreshIntent::pause_left) {
             return Ok(Prepared::NotYet(pause));
         }
         let attempts = before.map_or(1, |intent| intent.attempts.saturating_add(1));

@@ -54,6 +54,7 @@ pub(crate) async fn check(orders: &Orders, home: CodexHome) -> ExitCode {
         match store.refresh_profile(&name, RefreshReason::Forced).await {
             Ok(_) => println!("{name} lives"),
             Err(CredentialError::LoginRequired { .. }) => println!("{name} must log in"),
+            Err(CredentialError::Unavailable { .. }) => println!("{name} waits"),
             Err(error) => println!("{name} failed: {error}"),
         }
     }

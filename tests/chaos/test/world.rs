@@ -52,7 +52,7 @@ impl World {
     }
 
     /// With all processes gone, one router that is left alone finds every login alive, or says that
-    /// one must log in again; and each of those is explained by a cut of its own.
+    /// one must log in again, or waits; and each of those is explained by cuts of its own.
     pub(crate) fn check(&mut self, round: &str, cuts: &[Cut]) {
         let place = format!("{}, {round}", self.name);
         self.assert_whole(&place);
@@ -65,18 +65,19 @@ impl World {
             let chain = ledger.follow(&first);
             let lost = chain.revoked || !kept.contains(&chain.newest);
             let given_up = said.contains(&format!("{user} must log in\n"));
+            let waits = said.contains(&format!("{user} waits\n"));
             let explained = match (lost, given_up) {
+                // Cut short twice: it is asked for again, after a pause.
+                (_, false) if waits => cuts.pop().is_some() && cuts.pop().is_some(),
                 (false, false) => said.contains(&format!("{user} lives\n")),
                 (true, true) => explain(&mut cuts, chain.issued_at),
-                // Cut short twice before it was sent: nobody can know that it was not.
-                (false, true) => cuts.pop().is_some() && cuts.pop().is_some(),
-                (true, false) => false,
+                (false, true) | (true, false) => false,
             };
             assert!(
                 explained,
                 "{place}: {user}, lost: {lost}, given up: {given_up}\n{said}"
             );
-            if given_up {
+            if given_up || waits {
                 self.sign_in_again(index);
             }
         }

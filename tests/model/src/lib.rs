@@ -21,8 +21,8 @@
 //!
 //! # What is shown
 //!
-//! - No token is posted again unless nobody can know what came of the first time, and never more
-//!   than twice.
+//! - No token is posted again unless nobody can know what came of the time before, and no more than
+//!   twice without a long pause.
 //! - A login is lost in a [`Window`] that the [`Setup`] admits, or not at all. Each test admits
 //!   what it must and no more: it also wants to have seen a loss in every window it admits, in a
 //!   history that went through no other.

@@ -19,6 +19,7 @@ impl State {
         state.routers[0].down = false;
         // Nobody else refreshes any more, and everybody has waited long enough.
         state.phases = [Phase::Gone; TOKENS];
+        state.rested = true;
         state.settle_switch();
         for token in tokens() {
             if state.begin_recovery(0, token) {

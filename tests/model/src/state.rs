@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) phases: PerToken<Phase>,
     pub(crate) left: Budget,
     pub(crate) history: History,
+    /// So much time has passed that a token that was posted twice in vain may be posted again.
+    pub(crate) rested: bool,
 }
 
 impl State {
@@ -78,6 +80,7 @@ impl State {
                 logins: u8::from(setup.codex_login),
             },
             history: History::default(),
+            rested: false,
         }
     }
 

@@ -19,7 +19,7 @@ pub(crate) struct World {
 /// The names of what must hold.
 pub(crate) const SAFE: [&str; 5] = [
     "a token is posted again only when nobody can know the outcome of the first time",
-    "no token is posted more than twice",
+    "without a long pause no token is posted more than twice",
     "a login is lost only in an admitted window",
     "what codex login wrote is kept",
     "a router left alone heals everything or says why it cannot",

@@ -138,21 +138,6 @@ async fn answers_that_never_come_are_asked_for_ever_more_rarely_and_no_login_is_
 }
 
 #[tokio::test]
-async fn a_person_who_asks_does_not_wait_for_a_pause() {
-    let world = World::new().await;
-    world.put_expired_everywhere();
-    world
-        .fake
-        .fault(IssuerFault::status(502).path("/oauth/token").always());
-    for _ in 0..2 {
-        assert!(ask(&world.store()).await.is_err());
-    }
-    world.fake.clear_faults();
-    let (store, forced) = (world.store(), RefreshReason::Forced);
-    assert!(store.refresh_profile(&name("work"), forced).await.is_ok());
-}
-
-#[tokio::test]
 async fn an_answer_nobody_understands_has_spent_the_token() {
     let world = World::new().await;
     world.put_expired_everywhere();

@@ -9,8 +9,8 @@ use crate::{
     state::{Generation, Phase, State},
 };
 
-/// How often a token is posted when no answer comes back.
-const MAX_ATTEMPTS: u8 = 2;
+/// How often a token is posted without a long pause when no answer comes back.
+const AT_ONCE: u8 = 2;
 
 /// One refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -164,8 +164,7 @@ impl State {
             self.give_up(token, Reason::Reused);
             return true;
         }
-        if self.disk.intent[index] >= MAX_ATTEMPTS {
-            self.give_up(token, Reason::OutcomeUnknown);
+        if self.disk.intent[index] >= AT_ONCE && !self.rested {
             return true;
         }
         if self.is_left_to_codex(setup, token) {
