@@ -15,10 +15,14 @@
 //! - What is in the way and belongs to nobody is kept, as the profile `unsaved-<n>`, or beside the
 //!   file as `auth.json.broken-<time>`.
 //!
-//! Two things are beyond it. A program that is killed between the issuer's answer and the next
-//! write to disk, microseconds later, loses that answer; the profile then says `outcome_unknown`.
-//! And a Codex whose own refresh is under way while its `auth.json` is switched throws away the
-//! tokens it receives.
+//! - Tokens that are spent are remembered, so that no copy of one is posted or taken for the newer
+//!   login, wherever it comes back from.
+//!
+//! `docs/token-safety.md` of the repository has the protocol, what is proven of it, and the windows
+//! that remain: a program that is killed between the issuer's answer and the next write to disk,
+//! and a Codex, which takes no lock while it refreshes, that does so at the very same moment.
+//!
+//! A program that runs for long keeps the logins in step and alive with [`ProfileStore::upkeep`].
 //!
 //! ```
 //! use codex_auth::{AuthDotJson, CredentialProvider as _, RouteHint, secret::ApiKey};

@@ -1,6 +1,8 @@
 use codex_auth::{LoginReason, ProfileRef};
 use tokio::sync::{broadcast, watch};
 
+use crate::profile::LIVE;
+
 /// Notices that somebody may be behind with; after that the oldest are dropped.
 const MAX_WAITING: usize = 64;
 
@@ -44,12 +46,26 @@ impl std::fmt::Display for Notice {
             Self::SignedOutElsewhere { profile } => write!(
                 f,
                 "Codex no longer uses the login of profile `{profile}`. If `codex login` or `codex \
-                 logout` did that, OpenAI has ended that login: `codex-router login {profile}`"
+                 logout` did that, OpenAI has ended that login: {}",
+                LogIn(profile)
             ),
             Self::LoginRequired { profile, reason } => write!(
                 f,
-                "profile `{profile}` must log in again: {reason}. `codex-router login {profile}`"
+                "profile `{profile}` must log in again: {reason}. {}",
+                LogIn(profile)
             ),
+        }
+    }
+}
+
+/// The command that renews a profile; the live login has no name that could be given.
+struct LogIn<'a>(&'a ProfileRef);
+
+impl std::fmt::Display for LogIn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.as_str() {
+            LIVE => f.write_str("`codex-router login`"),
+            name => write!(f, "`codex-router login {name}`"),
         }
     }
 }

@@ -224,7 +224,7 @@ impl From<&CredentialError> for ApiError {
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
         match error {
             CredentialError::NotLoggedIn { .. } => {
-                let help = "run `codex login` and then `codex-router save`";
+                let help = "sign in with `codex-router login`, or choose a profile with `codex-router use`";
                 Self::router(unavailable, "not_logged_in", format!("{error}: {help}"))
             }
             CredentialError::UnknownProfile(_) => Self::router(
@@ -233,8 +233,12 @@ impl From<&CredentialError> for ApiError {
                 format!("{error}: `codex-router list` shows those there are"),
             ),
             // Never a 401: it would make Codex spend its own refresh token (wire reference 6.4).
-            CredentialError::LoginRequired { .. } => {
-                Self::router(unavailable, "profile_needs_login", error.to_string())
+            CredentialError::LoginRequired { profile, .. } => {
+                // The live login is no profile that could be named.
+                let name = Some(profile.as_str()).filter(|name| *name != "live");
+                let name = name.map_or(String::new(), |name| format!(" {name}"));
+                let message = format!("{error}: `codex-router login{name}`");
+                Self::router(unavailable, "profile_needs_login", message)
             }
             CredentialError::Unavailable { .. } => Self::router(
                 unavailable,

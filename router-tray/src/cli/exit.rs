@@ -103,7 +103,7 @@ impl From<StoreError> for Failure {
                 message: error.to_string(),
             },
             StoreError::NotLoggedIn { .. } => Self::needs_login(format!(
-                "{error}: run `codex login` first, or choose a profile with `codex-router use`"
+                "{error}: sign in with `codex-router login`, or choose a profile with `codex-router use`"
             )),
             _ => Self::failed(with_causes(&error)),
         }
