@@ -383,14 +383,13 @@ impl AuthDotJson {
         older.is_anonymous() || older.identity().is_compatible_with(&self.identity())
     }
 
-    /// Whether both may come from one sign-in, whose refresh tokens follow one another: Codex keeps
-    /// `tokens.login_owner_id` over all refreshes (wire reference 1.2).
+    /// Whether both come from one sign-in, whose refresh tokens follow one another: Codex keeps
+    /// `tokens.login_owner_id` over all refreshes (wire reference 1.2). Two that both lack it count
+    /// as one.
     #[must_use]
-    pub fn may_be_sign_in_of(&self, other: &Self) -> bool {
+    pub fn is_same_sign_in(&self, other: &Self) -> bool {
         let owner = |login: &Self| login.tokens()?.login_owner_id.clone();
-        owner(self)
-            .zip(owner(other))
-            .is_none_or(|(one, other)| one == other)
+        owner(self) == owner(other)
     }
 
     /// Whether nothing but its own token tells this login from others; a refresh changes that.

@@ -247,6 +247,7 @@ impl Disk {
         token: &str,
     ) -> Result<Option<RefreshJournal>, StoreError> {
         let begun = self.begun_refreshes()?.into_iter();
+        let begun = begun.filter(|begun| begun != token);
         let mut journals = begun.map(|begun| RefreshJournal::new(self, &begun));
         Ok(journals.find(|journal| {
             matches!(journal.rescue(), Ok(Rescue::Answer(answer)) if was_spent(&answer, token))

@@ -59,10 +59,13 @@ impl Disk {
         if copy.holds_same_secrets(other) {
             return Age::Same;
         }
-        let ledger = self.ledger().unwrap_or_else(|error| {
-            warn!(%error, "the ledger of spent tokens cannot be read");
-            Arc::default()
-        });
+        let ledger = match self.ledger() {
+            Ok(ledger) => ledger,
+            Err(error) => {
+                warn!(%error, "the ledger of spent tokens cannot be read");
+                return Age::Unclear;
+            }
+        };
         match (ledger.is_spent(copy), ledger.is_spent(other)) {
             (true, false) => return Age::Older,
             (false, true) => return Age::Newer,
@@ -141,8 +144,8 @@ impl Disk {
         }
         for (name, copy) in copies {
             if self.age(login, copy) == Age::Newer {
+                self.follow_elsewhere(lock, name, copy, login)?;
                 self.renew(lock, name, login, copy)?;
-                self.follow_elsewhere(lock, copy, login)?;
                 return kept(name, Change::Renewed);
             }
         }
@@ -179,8 +182,8 @@ impl Disk {
     ) -> Result<bool, StoreError> {
         match self.profile(name) {
             Ok(own) if own.identity() == login.identity() && self.is_newer(login, &own) => {
+                self.follow_elsewhere(lock, name, &own, login)?;
                 self.renew(lock, name, login, &own)?;
-                self.follow_elsewhere(lock, &own, login)?;
                 Ok(true)
             }
             _ => Ok(false),
@@ -188,18 +191,21 @@ impl Disk {
     }
 
     /// Another program has refreshed `own`, and `login` is what it got: the token before is spent,
-    /// and whatever still holds it follows too.
+    /// and whatever still holds it follows too. Before the profile itself: were this cut short
+    /// after it, nobody would see any more that something is to follow.
     fn follow_elsewhere(
         &self,
         lock: &ProfilesLock,
+        name: &ProfileName,
         own: &AuthDotJson,
         login: &AuthDotJson,
     ) -> Result<(), StoreError> {
         match own.refresh_token() {
-            Some(token) if own.may_be_sign_in_of(login) && login.refresh_token() != Some(token) => {
+            Some(token) if own.is_same_sign_in(login) && login.refresh_token() != Some(token) => {
                 let spent = token.fingerprint();
                 self.record_spent(Spent::new(&spent, Some(login), None))?;
-                self.renew_copies_locked(lock, login, &spent)
+                self.renew_copies_locked(lock, login, &spent, Some(name))
+                    .map(drop)
             }
             _ => Ok(()),
         }
@@ -222,6 +228,8 @@ impl Disk {
         match self.profile(name) {
             // A later token may look older; that it succeeds the one in the file is what counts.
             Ok(own) if is_succeeded(&own, login, spent) => self.renew(lock, name, login, &own),
+            // A sign-in made meanwhile: what came for the one before is of no use beside it.
+            Ok(own) if self.is_another_sign_in(&own, login) => Ok(()),
             Ok(own) if own.identity().is_compatible_with(&login.identity()) => {
                 match self.age(login, &own) {
                     Age::Newer => self.renew(lock, name, login, &own),
@@ -254,8 +262,13 @@ impl Disk {
 
     /// Renews every profile that still holds the spent token and would post it again: copies made
     /// by hand, and the other workspaces of one sign-in.
-    pub(crate) fn renew_copies(&self, login: &AuthDotJson, spent: &str) -> Result<(), StoreError> {
-        self.renew_copies_locked(&self.lock_profiles()?, login, spent)
+    /// Says whether there were any.
+    pub(crate) fn renew_copies(
+        &self,
+        login: &AuthDotJson,
+        spent: &str,
+    ) -> Result<bool, StoreError> {
+        self.renew_copies_locked(&self.lock_profiles()?, login, spent, None)
     }
 
     fn renew_copies_locked(
@@ -263,15 +276,19 @@ impl Disk {
         lock: &ProfilesLock,
         login: &AuthDotJson,
         spent: &str,
-    ) -> Result<(), StoreError> {
+        but: Option<&ProfileName>,
+    ) -> Result<bool, StoreError> {
+        let mut any = false;
         for name in self.names()? {
-            if let Ok(own) = self.profile(&name)
+            if but != Some(&name)
+                && let Ok(own) = self.profile(&name)
                 && let Some(renewed) = self.succession(&own, login, spent)
             {
                 self.write_profile(lock, &name, &renewed)?;
+                any = true;
             }
         }
-        Ok(())
+        Ok(any)
     }
 
     /// Writes what the issuer answered to the live file, if that holds the same login.
@@ -283,7 +300,8 @@ impl Disk {
         self.change_live(|live| {
             let live = live.as_ref().ok()?;
             let same = live.identity().is_compatible_with(&login.identity());
-            let due = same && self.supersedes_live(login, live);
+            let due =
+                same && !self.is_another_sign_in(live, login) && self.supersedes_live(login, live);
             let newer = due.then(|| in_place_of(live, login));
             self.succession(live, login, spent).or(newer)
         })
@@ -297,6 +315,13 @@ impl Disk {
             let due = same && self.supersedes_live(login, live);
             due.then(|| in_place_of(live, login))
         })
+    }
+
+    /// Whether `own` is the living login of another sign-in of the same account.
+    fn is_another_sign_in(&self, own: &AuthDotJson, login: &AuthDotJson) -> bool {
+        own.identity().is_compatible_with(&login.identity())
+            && !own.is_same_sign_in(login)
+            && !self.is_spent(own)
     }
 
     /// What is to stand in place of `own`, where that still holds the spent token. Another workspace
@@ -314,7 +339,7 @@ impl Disk {
         if login.may_follow(own) {
             return Some(in_place_of(own, login));
         }
-        if !own.identity().is_same_person(&login.identity()) {
+        if !own.identity().is_same_person(&login.identity()) || !own.is_same_sign_in(login) {
             return None;
         }
         let fresh = FreshTokens {

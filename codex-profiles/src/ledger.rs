@@ -25,6 +25,8 @@ use crate::{
 
 /// Ten profiles that rotate once a week fill this in two years.
 const MAX_ENTRIES: usize = 1024;
+/// A login and the note about it are written within this time.
+const SAME_MOMENT: SignedDuration = SignedDuration::from_mins(1);
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
 
 /// The spent tokens of one home, the latest last.
@@ -75,9 +77,10 @@ impl Spent {
         }
     }
 
-    /// A clock that was set back makes an entry no younger, or it would count as new for long.
-    fn age(&self) -> SignedDuration {
-        Timestamp::now().duration_since(self.at).abs()
+    /// None for an entry that lies in the future: the clock was set back since.
+    fn age(&self) -> Option<SignedDuration> {
+        let age = Timestamp::now().duration_since(self.at);
+        (!age.is_negative()).then_some(age)
     }
 }
 
@@ -104,13 +107,33 @@ impl Ledger {
     /// Whether this token came for another one within `interval`, because of a 401.
     pub(crate) fn has_just_recovered(&self, token: &str, interval: SignedDuration) -> bool {
         self.origin_of(token).is_some_and(|spent| {
-            spent.reason == Some(RefreshReason::UnauthorizedRecovery) && spent.age() < interval
+            spent.reason == Some(RefreshReason::UnauthorizedRecovery)
+                && spent.age().is_some_and(|age| age < interval)
         })
     }
 
-    /// How long ago this token came for another one, by our clock.
-    pub(crate) fn age_of(&self, token: &str) -> Option<SignedDuration> {
-        self.origin_of(token).map(Spent::age)
+    /// How long ago all of a login came for another token, by our clock; `None` where only its
+    /// refresh token did, or nothing is known.
+    pub(crate) fn age_of(&self, login: &AuthDotJson) -> Option<SignedDuration> {
+        let token = login.refresh_token().map(RefreshToken::fingerprint)?;
+        let origin = self.origin_of(&token)?;
+        let apart = origin.at.duration_since(login.last_refresh()?).abs();
+        origin.age().filter(|_| apart < SAME_MOMENT)
+    }
+
+    /// The last token that followed this one, if it is spent and any did.
+    pub(crate) fn last_after(&self, token: &str) -> Option<String> {
+        let mut last = token;
+        // No longer than the ledger, in case that it was made to go in a circle.
+        for _ in 0..self.entries.len() {
+            let mut entries = self.entries.iter().rev();
+            let next = entries.find(|spent| spent.token == last);
+            match next.and_then(|spent| spent.next.as_deref()) {
+                Some(next) => last = next,
+                None => break,
+            }
+        }
+        (last != token).then(|| last.to_owned())
     }
 
     fn origin_of(&self, token: &str) -> Option<&Spent> {
@@ -131,12 +154,9 @@ impl Ledger {
     fn load(home: &CodexHome) -> Result<Self, StoreError> {
         let path = home.spent_tokens();
         match read::bytes(&path) {
-            Ok(bytes) => match Self::parse(&bytes) {
-                Some(ledger) => Ok(ledger),
-                None => set_aside(home),
-            },
-            Err(ReadError::Missing) => Ok(Self::default()),
-            Err(ReadError::Content(_)) => set_aside(home),
+            // A broken one counts as empty, and is set aside by whoever writes the next.
+            Ok(bytes) => Ok(Self::parse(&bytes).unwrap_or_default()),
+            Err(ReadError::Missing | ReadError::Content(_)) => Ok(Self::default()),
             Err(error) => Err(StoreError::unusable(&path)(error)),
         }
     }
@@ -179,6 +199,9 @@ impl Disk {
             return Ok(());
         }
         let path = self.home.spent_tokens();
+        if ledger.entries.is_empty() && path.symlink_metadata().is_ok() {
+            set_aside(&self.home)?;
+        }
         let bytes = serde_json::to_vec(&ledger.with(spent)).map_err(|error| StoreError::Io {
             path: path.clone(),
             source: error.into(),
@@ -187,14 +210,13 @@ impl Disk {
     }
 }
 
-/// What cannot be understood is kept for whoever can; a new ledger begins.
-fn set_aside(home: &CodexHome) -> Result<Ledger, StoreError> {
+/// What cannot be understood is kept for whoever can. Only under the ledger's lock.
+fn set_aside(home: &CodexHome) -> Result<(), StoreError> {
     let path = home.spent_tokens();
     let mark = format!("broken-{}", Timestamp::now().as_nanosecond());
     let aside = atomic::set_aside(&path, &mark).map_err(StoreError::io(&path))?;
-    atomic::remove(&path).map_err(StoreError::io(&path))?;
     tracing::warn!(aside = %aside.display(), "a broken ledger of spent tokens was set aside");
-    Ok(Ledger::default())
+    Ok(())
 }
 
 #[cfg(test)]
@@ -272,5 +294,22 @@ mod tests {
         assert!(!young(entry(RefreshReason::UnauthorizedRecovery, 61)));
         assert!(!young(entry(RefreshReason::UnauthorizedRecovery, -3600)));
         assert!(!young(entry(RefreshReason::Forced, 30)));
+        assert!(!young(entry(RefreshReason::UnauthorizedRecovery, -30)));
+    }
+
+    #[test]
+    fn a_chain_is_followed_to_its_end_and_a_circle_not_for_ever() {
+        let follows = |token: &str, next: &str| Spent {
+            next: Some(next.into()),
+            ..spent(token)
+        };
+        let ledger = Ledger::of(vec![follows("a", "b"), follows("b", "c"), spent("x")]);
+        assert_eq!(ledger.last_after("a").as_deref(), Some("c"));
+        assert_eq!(
+            (ledger.last_after("c"), ledger.last_after("x")),
+            (None, None)
+        );
+        let circle = Ledger::of(vec![follows("a", "b"), follows("b", "a")]);
+        assert!(circle.last_after("a").is_none_or(|last| last == "b"));
     }
 }

@@ -68,8 +68,10 @@ impl Disk {
     /// what is in it may be newer than anything else: Codex keeps no journal.
     fn recover_stray_files(&self) -> Result<(), StoreError> {
         for path in self.stray_files() {
-            if let Ok(login) = read::login(&path) {
-                self.salvage(&login)?;
+            if let Ok(login) = read::login(&path)
+                && !self.salvage(&login)?
+            {
+                continue;
             }
             info!(path = %path.display(), "a file that a crash left behind is removed");
             atomic::remove(&path).map_err(StoreError::io(&path))?;
@@ -77,16 +79,22 @@ impl Disk {
         Ok(())
     }
 
-    /// Takes in a login that is newer than the copy there is of it. One of nobody known is the
-    /// leaving of a login that was given up.
-    fn salvage(&self, login: &AuthDotJson) -> Result<(), StoreError> {
+    /// Takes in a login that is newer than the copy there is of it. Says whether it is that of
+    /// anybody known; else it may be all that is left of a sign-in, and is not for us to remove.
+    fn salvage(&self, login: &AuthDotJson) -> Result<bool, StoreError> {
         let lock = self.lock_profiles()?;
-        for (name, _) in self.of_identity(&login.identity())? {
-            if self.adopt_locked(&lock, &name, login)? {
+        let copies = self.of_identity(&login.identity())?;
+        let live = self
+            .live()
+            .is_ok_and(|live| live.identity() == login.identity());
+        for (name, _) in &copies {
+            if self.adopt_locked(&lock, name, login)? {
                 info!(profile = %name, "a login that a crash left behind was taken in");
             }
         }
-        self.publish_newer(login).map(drop)
+        drop(lock);
+        self.publish_newer(login)?;
+        Ok(live || !copies.is_empty())
     }
 
     fn stray_files(&self) -> Vec<PathBuf> {
@@ -132,7 +140,10 @@ impl Disk {
 /// any more.
 fn is_stray(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
-    let ours = name.is_some_and(|name| name.starts_with(atomic::TEMPORARY_PREFIX));
+    let mark = name.and_then(|name| name.strip_prefix(atomic::TEMPORARY_PREFIX));
+    let ours = mark.is_some_and(|mark| {
+        mark.len() == 6 && mark.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    });
     let modified = path.symlink_metadata().and_then(|file| file.modified());
     let age = modified.ok().and_then(|at| at.elapsed().ok());
     ours && path.is_file() && age.is_some_and(|age| age > STRAY_AGE)
@@ -165,8 +176,8 @@ mod tests {
         let old = world.put_expired_everywhere();
         let newer = world.codex_posts(&old).await;
         let (stray, young) = (
-            world.home.root().join(".auth-x1"),
-            world.home.root().join(".auth-x2"),
+            world.home.root().join(".auth-AbCd12"),
+            world.home.root().join(".auth-EfGh34"),
         );
         put(&stray, &newer);
         grow_old(&stray);
@@ -185,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_old_unknown_or_torn_changes_nothing_and_is_removed() {
+    async fn what_is_old_or_torn_is_removed_and_changes_nothing() {
         let world = World::new().await;
         let old = world.fake.auth_json(&world.ada());
         let newer = world.codex_posts(&old).await;
@@ -196,13 +207,21 @@ mod tests {
             .iter()
             .enumerate()
         {
-            let path = folder.join(format!(".auth-{n}"));
+            let path = folder.join(format!(".auth-Stra{n}y"));
             crate::fs::atomic::write(&path, content.as_bytes()).unwrap();
             grow_old(&path);
         }
+        put(&folder.join(".auth-work.json"), &old);
+        grow_old(&folder.join(".auth-work.json"));
         drop(world.store());
         assert_eq!(world.profile("work"), newer);
-        assert_eq!(folder.read_dir().unwrap().count(), 1);
+        let left = |name: &str| folder.join(name).exists();
+        assert!(!left(".auth-Stra0y") && !left(".auth-Stra2y"));
+        assert!(
+            left(".auth-Stra1y"),
+            "all there may be of a sign-in is not removed"
+        );
+        assert!(left(".auth-work.json"), "a file of somebody's own");
         assert_eq!(world.home.profiles().read_dir().unwrap().count(), 1);
     }
 }

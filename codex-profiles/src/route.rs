@@ -1,9 +1,10 @@
 //! Which login serves a request.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use codex_auth::{AuthDotJson, AuthJsonError, Backend, CredentialError, ProfileRef};
-use tracing::warn;
+use tokio::time::timeout;
+use tracing::{debug, warn};
 
 use crate::{
     error::{StoreError, storage},
@@ -11,6 +12,9 @@ use crate::{
     profile::{LIVE, Place, ProfileName},
     store::{ProfileStore, blocking},
 };
+
+/// How long a request waits for its login to be copied to where it belongs.
+const ADOPTION_LIMIT: Duration = Duration::from_secs(1);
 
 /// The login that serves a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +40,13 @@ pub enum RouteSource {
     Current,
     /// There is no current profile, and this is the login that Codex itself uses.
     LiveLogin,
+}
+
+/// How the two copies of one login compare.
+enum Compared {
+    LiveIsNewer,
+    OwnSupersedes,
+    Neither,
 }
 
 /// A route, and the login at its end.
@@ -166,21 +177,45 @@ impl ProfileStore {
         if live.identity() != own.identity() {
             return Ok(own);
         }
-        if self.disk.is_newer(&live, &own) {
-            self.adopt(name.clone(), live.clone()).await;
-            return Ok(live);
+        if live.holds_same_secrets(&own) {
+            return Ok(own);
         }
-        if self.disk.supersedes_live(&own, &live) {
-            self.publish_aside(own.clone());
+        match self.compare(&live, &own).await {
+            Compared::LiveIsNewer => {
+                self.adopt(name.clone(), live.clone()).await;
+                Ok(live)
+            }
+            Compared::OwnSupersedes => {
+                self.publish_aside(own.clone());
+                Ok(own)
+            }
+            Compared::Neither => Ok(own),
         }
-        Ok(own)
     }
 
-    /// That it fails costs nothing: the login is on disk where it was read.
+    /// May read the ledger of spent tokens.
+    async fn compare(&self, live: &Arc<AuthDotJson>, own: &Arc<AuthDotJson>) -> Compared {
+        let (disk, live, own) = (self.disk.clone(), live.clone(), own.clone());
+        let compared = blocking(move || {
+            Ok(if disk.is_newer(&live, &own) {
+                Compared::LiveIsNewer
+            } else if disk.supersedes_live(&own, &live) {
+                Compared::OwnSupersedes
+            } else {
+                Compared::Neither
+            })
+        });
+        compared.await.unwrap_or(Compared::Neither)
+    }
+
+    /// That it fails, or takes long, costs nothing: the login is on disk where it was read.
     async fn adopt(&self, name: ProfileName, live: Arc<AuthDotJson>) {
         let disk = self.disk.clone();
-        if let Err(error) = blocking(move || disk.adopt(&name, &live)).await {
-            warn!(%error, "a newer live login could not be adopted");
+        let adopted = blocking(move || disk.adopt(&name, &live));
+        match timeout(ADOPTION_LIMIT, adopted).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => warn!(%error, "a newer live login could not be adopted"),
+            Err(_) => debug!("a newer live login is still being adopted"),
         }
     }
 

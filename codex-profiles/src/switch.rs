@@ -18,6 +18,7 @@ use crate::{
     journal::SwitchIntent,
     keep::{Change, Kept, was_spent},
     profile::{Place, ProfileName},
+    state::State,
     store::{ProfileStore, blocking},
 };
 
@@ -98,6 +99,7 @@ impl Disk {
         match self.publish_target(&lock, target, previous) {
             Ok(switched) => {
                 self.end_switch()?;
+                self.note_live_as_ours();
                 info!(profile = %target, "current profile");
                 Ok(switched)
             }
@@ -105,6 +107,18 @@ impl Disk {
                 self.settle_switch(&lock)?;
                 Err(error)
             }
+        }
+    }
+
+    /// That the live login is another one now is nobody else's doing.
+    fn note_live_as_ours(&self) {
+        let Ok(live) = self.live() else { return };
+        let identity = live.identity().fingerprint();
+        let noted = State::update(&self.home, |state| {
+            state.set_live_identity(Some(&identity));
+        });
+        if let Err(error) = noted {
+            warn!(%error, "the live login could not be noted as our own choice");
         }
     }
 

@@ -16,13 +16,25 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 pub(crate) struct Backoff {
     failures: u32,
     pause: Option<(Instant, SharedError)>,
+    /// The token, by its fingerprint, that the pause is about: another one need not wait.
+    token: Option<String>,
 }
 
 impl Backoff {
-    /// Why nothing may be posted now.
-    pub(crate) fn blocked(&self) -> Option<SharedError> {
+    /// Why this token may not be posted now.
+    pub(crate) fn blocked(&self, token: Option<&str>) -> Option<SharedError> {
         let (until, reason) = self.pause.as_ref()?;
-        (Instant::now() < *until).then(|| reason.clone())
+        let same = self.token.as_deref() == token;
+        (same && Instant::now() < *until).then(|| reason.clone())
+    }
+
+    /// Says which token failed, or has to wait.
+    pub(crate) fn of_token(&mut self, token: Option<String>) -> &mut Self {
+        if self.token != token {
+            self.failures = 0;
+            self.token = token;
+        }
+        self
     }
 
     /// Begins a pause, twice as long as the one before, with jitter so that several identities do
@@ -82,10 +94,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_pause_ends() {
         let mut backoff = Backoff::default();
-        assert!(backoff.blocked().is_none());
+        assert!(backoff.blocked(None).is_none());
         backoff.failed(Arc::new(std::io::Error::other("x")));
-        assert!(backoff.blocked().is_some());
+        assert!(backoff.blocked(None).is_some());
         tokio::time::advance(Duration::from_secs(2)).await;
-        assert!(backoff.blocked().is_none());
+        assert!(backoff.blocked(None).is_none());
     }
 }

@@ -7,6 +7,7 @@ use codex_auth::{
     auth_json::FreshTokens,
     provider::SharedError,
     refresh::{RefreshError, RefreshReason},
+    secret::RefreshToken,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::OwnedMutexGuard, time};
@@ -19,6 +20,7 @@ use crate::{
     profile::Place,
     refresher::{
         Flight,
+        backoff::Backoff,
         landing::Unlanded,
         login_required,
         prepare::{Prepared, Spend, Wish},
@@ -85,7 +87,7 @@ impl Exchange {
                 let path = self.store.disk.path_of(&self.wish.place);
                 let error = error.for_credentials(&path);
                 // Nothing was spent; a full disk is not asked again at every request.
-                self.flight.backoff.failed(Arc::new(error.clone()));
+                self.backoff().failed(Arc::new(error.clone()));
                 Err(error)
             }
         }
@@ -106,8 +108,14 @@ impl Exchange {
         self.wait(pause, Arc::new(LeftToCodex))
     }
 
+    fn backoff(&mut self) -> &mut Backoff {
+        let token = self.wish.held.refresh_token();
+        let token = token.map(RefreshToken::fingerprint);
+        self.flight.backoff.of_token(token)
+    }
+
     fn wait(&mut self, pause: Duration, source: SharedError) -> CredentialError {
-        self.flight.backoff.pause(pause, source.clone());
+        self.backoff().pause(pause, source.clone());
         let profile = self.wish.place.reference();
         CredentialError::Unavailable { profile, source }
     }
@@ -122,9 +130,6 @@ impl Exchange {
         match answer {
             Ok(fresh) => self.rotate(spend, fresh).await,
             Err(RefreshError::Refused(reason)) => self.refused(spend, reason).await,
-            Err(RefreshError::UnreadableAnswer) => {
-                self.give_up(spend, LoginReason::OutcomeUnknown).await
-            }
             Err(error) => self.postpone(spend, error).await,
         }
     }
@@ -178,8 +183,11 @@ impl Exchange {
     ) -> Result<Arc<AuthDotJson>, CredentialError> {
         warn!(profile = %self.wish.place.reference(), "a refresh brought the login of another account");
         let (disk, journal) = (self.store.disk.clone(), spend.journal.clone());
+        self.record_spent(&spend).await;
         let kept = blocking(move || {
-            journal.note_answer(&login)?;
+            if let Err(error) = journal.note_answer(&login) {
+                warn!(%error, "another account's tokens could not be noted");
+            }
             disk.keep(&disk.lock_profiles()?, &login, None)
         });
         match kept.await {
@@ -303,7 +311,7 @@ impl Exchange {
         }
         drop(spend);
         let source: SharedError = Arc::new(error);
-        self.flight.backoff.failed(source.clone());
+        self.backoff().failed(source.clone());
         Err(CredentialError::Unavailable { profile, source })
     }
 

@@ -11,7 +11,7 @@ use crate::{
     faults::Step,
     fs::lock::FileLock,
     journal::{RefreshIntent, RefreshJournal, Rescue},
-    keep::was_spent,
+    keep::{Age, was_spent},
     ledger::Spent,
     profile::Place,
 };
@@ -44,8 +44,8 @@ impl Disk {
     /// all do.
     pub(crate) fn land(&self, answer: &Unlanded) -> Result<(), StoreError> {
         let noted = persistently(|| answer.journal.note_answer(&answer.login));
-        let spent = Spent::new(&answer.spent, Some(&answer.login), answer.reason);
-        let recorded = persistently(|| self.spend(&spent));
+        let recorded =
+            persistently(|| self.spend(&answer.spent, Some(&answer.login), answer.reason));
         match persistently(|| self.put_in_place(&answer.place, &answer.login, &answer.spent)) {
             Ok(()) => {
                 // Until the token is known as spent, the journal says so.
@@ -58,8 +58,16 @@ impl Disk {
         }
     }
 
-    fn spend(&self, spent: &Spent) -> Result<(), StoreError> {
-        self.record_spent(spent.clone())?;
+    /// Notes a token as spent, unless the answer to it brought no other: it is good still then.
+    fn spend(
+        &self,
+        spent: &str,
+        answer: Option<&AuthDotJson>,
+        reason: Option<RefreshReason>,
+    ) -> Result<(), StoreError> {
+        if !answer.is_some_and(|login| was_spent(login, spent)) {
+            self.record_spent(Spent::new(spent, answer, reason))?;
+        }
         self.passed(Step::SpentRecorded)
     }
 
@@ -92,11 +100,13 @@ impl Disk {
         }
         self.passed(Step::ProfileWritten)?;
         // Before the live file: a switch may make any of them the live login next.
-        let copies = self.renew_copies(login, spent);
+        if let Err(error) = self.renew_copies(login, spent) {
+            // Each follows when it is refreshed itself: the ledger says what came for its token.
+            warn!(%error, "a copy of a refreshed profile still holds its old token");
+        }
         self.passed(Step::CopiesWritten)?;
         let published = self.publish_rotation(login, spent);
         self.passed(Step::LiveWritten)?;
-        copies?;
         match (place, published) {
             // Nobody else has it: the live login changed hands, or was logged out of, meanwhile.
             (Place::Live, Ok(false)) => self.keep_if_nowhere(login),
@@ -113,7 +123,12 @@ impl Disk {
     fn keep_if_nowhere(&self, login: &AuthDotJson) -> Result<(), StoreError> {
         let lock = self.lock_profiles()?;
         match self.live() {
-            Ok(live) if live.identity() == login.identity() => Ok(()),
+            Ok(live)
+                if live.identity() == login.identity()
+                    && matches!(self.age(login, &live), Age::Same | Age::Older) =>
+            {
+                Ok(())
+            }
             _ => self.keep(&lock, login, None).map(drop),
         }
     }
@@ -125,11 +140,13 @@ impl Disk {
         match (journal.rescue()?, intent) {
             (Rescue::Answer(answer), Some(intent)) => {
                 let token = &intent.token_fingerprint;
-                self.spend(&Spent::new(token, Some(&answer), None))?;
+                self.spend(token, Some(&answer), None)?;
                 self.put_in_place(&intent.place(), &answer, token)?;
                 // Another account's answer went to a place of its own, and is followed by nothing
                 // here: the crash came before that was recorded.
-                self.give_up_if_held(Some(intent))?;
+                if !was_spent(&answer, token) {
+                    self.give_up_if_held(Some(intent))?;
+                }
             }
             (Rescue::Answer(answer), None) => {
                 self.keep(&self.lock_profiles()?, &answer, None)?;

@@ -77,7 +77,7 @@ impl Flight {
         {
             return Some(login_required(place, *reason));
         }
-        let source = self.backoff.blocked()?;
+        let source = self.backoff.blocked(token.as_deref())?;
         let profile = place.reference();
         Some(CredentialError::Unavailable { profile, source })
     }
@@ -140,6 +140,18 @@ impl ProfileStore {
         let found = self.resolve(Some(&name.reference())).await?;
         let login = self.rotate(&found.place, found.login, reason).await?;
         self.credentials_of(&found.place, &login)
+    }
+
+    /// The same, for whoever wants no credentials: whether the login is another one now.
+    pub(crate) async fn renew(
+        &self,
+        name: &ProfileName,
+        reason: RefreshReason,
+    ) -> Result<bool, CredentialError> {
+        let found = self.resolve(Some(&name.reference())).await?;
+        let before = found.login.clone();
+        let after = self.rotate(&found.place, found.login, reason).await?;
+        Ok(!same_access(&before, &after))
     }
 
     /// Waits until no refresh is under way: to be awaited before the program ends, so that no

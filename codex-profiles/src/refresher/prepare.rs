@@ -17,7 +17,10 @@ use tracing::warn;
 use crate::{
     disk::Disk,
     error::StoreError,
-    fs::{ReadError, atomic, lock::FileLock},
+    fs::{
+        ReadError, atomic,
+        lock::{FileLock, LockError},
+    },
     journal::{RefreshIntent, RefreshJournal, Rescue},
     keep::was_spent,
     profile::Place,
@@ -33,6 +36,8 @@ const MAX_TRIES: usize = 5;
 /// upstream that answers 401 to fresh tokens has another reason, and each of its answers would cost
 /// a one-time token.
 const RECOVERY_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
+/// How long a commit of Codex is waited for. One takes milliseconds, as a rule.
+const CODEX_COMMIT_LIMIT: Duration = Duration::from_secs(3);
 /// How long a refresh that Codex may have begun is waited for once the access token has ended. One
 /// takes a second, as a rule.
 const CODEX_GRACE: Duration = Duration::from_secs(3);
@@ -101,7 +106,7 @@ impl Disk {
         let token = fingerprint(login);
         let lock = FileLock::acquire(&self.home.refresh_lock(&token), 0o600, LOCK_LIMIT)?;
         let journal = RefreshJournal::new(self, &token);
-        self.wait_for_codex_to_commit(login);
+        self.wait_for_codex_to_commit(login)?;
         let rescued = journal.rescue()?;
         if let Err(error) = self.settle(&journal) {
             // The answer of an earlier refresh is on disk, if not where it belongs.
@@ -120,7 +125,27 @@ impl Disk {
         if let Some(before) = self.journal_of_answer(&token)? {
             return Ok(Look::Unfinished(before));
         }
+        if self.follow_ledger(&token)? {
+            return Ok(Look::Moved(self.newest_at(&wish.place)?));
+        }
         self.decide(wish, login, journal, lock).map(Look::Done)
+    }
+
+    /// A spent token whose successor lies in another copy of the same sign-in: a workspace that was
+    /// restored, or missed when the others were renewed. Says whether anything followed.
+    fn follow_ledger(&self, token: &str) -> Result<bool, StoreError> {
+        let Some(last) = self.ledger()?.last_after(token) else {
+            return Ok(false);
+        };
+        let profiles = self.names()?.into_iter().map(Place::Profile);
+        let mut copies = profiles
+            .chain([Place::Live])
+            .filter_map(|place| self.login(&place).ok());
+        let Some(copy) = copies.find(|copy| was_spent(copy, &last)) else {
+            return Ok(false);
+        };
+        let renewed = self.renew_copies(&copy, token)?;
+        Ok(self.publish_rotation(&copy, token)? || renewed)
     }
 
     /// Waits for whoever brings an answer to disk; one that has died is stood in for. Not to be
@@ -133,8 +158,7 @@ impl Disk {
 
     /// What the place and its copies hold, if it is not the token any more.
     fn look_elsewhere(&self, wish: &Wish, token: &str) -> Result<Option<Look>, StoreError> {
-        let newest = self.newest(&wish.place);
-        let newest = newest.map_err(StoreError::unusable(&self.path_of(&wish.place)))?;
+        let newest = self.newest_at(&wish.place)?;
         if !same_access(&newest, &wish.held) || newest.identity() != wish.held.identity() {
             self.adopt_for(&wish.place, &newest);
             return Ok(Some(Look::Done(Prepared::Have(newest))));
@@ -161,7 +185,7 @@ impl Disk {
         if recovery && ledger.has_just_recovered(&token, RECOVERY_INTERVAL) {
             return Ok(Prepared::JustRecovered);
         }
-        if is_too_young(wish.reason, login, ledger.age_of(&token)) {
+        if is_too_young(wish.reason, login, ledger.age_of(login)) {
             return Ok(Prepared::Have(Arc::new(login.clone())));
         }
         let before = journal.intent()?;
@@ -195,11 +219,18 @@ impl Disk {
     }
 
     /// Codex has its answer already while it holds this lock: what it writes is to be adopted.
-    fn wait_for_codex_to_commit(&self, login: &AuthDotJson) {
-        if self.is_live(login)
-            && let Err(error) = self.lock_codex()
-        {
-            warn!(%error, "Codex may be writing its login");
+    fn wait_for_codex_to_commit(&self, login: &AuthDotJson) -> Result<(), StoreError> {
+        if !self.is_live(login) {
+            return Ok(());
+        }
+        match FileLock::acquire(&self.home.codex_lock(), 0o644, CODEX_COMMIT_LIMIT) {
+            // What it is about to write is the successor of this very token.
+            Err(error @ LockError::Busy { .. }) => Err(error.into()),
+            Err(error) => {
+                warn!(%error, "whether Codex writes its login cannot be seen");
+                Ok(())
+            }
+            Ok(_lock) => Ok(()),
         }
     }
 
@@ -213,7 +244,7 @@ impl Disk {
         let Some(left) = left_of(login).filter(|left| *left <= CODEX_WINDOW + HEAD_START) else {
             return Ok(None);
         };
-        if wish.reason != RefreshReason::ProactiveExpiry
+        if !is_by_the_clock(wish.reason)
             || !self.is_live(login)
             || !self.neighbours.may_include_codex(&self.home)
         {
@@ -272,6 +303,11 @@ impl Disk {
         .map(drop)
     }
 
+    fn newest_at(&self, place: &Place) -> Result<Arc<AuthDotJson>, StoreError> {
+        let newest = self.newest(place);
+        newest.map_err(StoreError::unusable(&self.path_of(place)))
+    }
+
     /// The newest copy of the login at a place, wherever it lies.
     pub(super) fn newest(&self, place: &Place) -> Result<Arc<AuthDotJson>, ReadError> {
         let mut newest = self.login(place)?;
@@ -312,12 +348,16 @@ fn fingerprint(login: &AuthDotJson) -> String {
 /// Whether a token that seems to end soon came just now: our clock is wrong then, not the token, and
 /// would ask for another one at every request.
 fn is_too_young(reason: RefreshReason, login: &AuthDotJson, age: Option<SignedDuration>) -> bool {
-    let by_the_clock = matches!(
+    let lifetime = login.access_token_lifetime();
+    is_by_the_clock(reason) && age.zip(lifetime).is_some_and(|(age, life)| age < life / 2)
+}
+
+/// Whether nothing but time asks for it.
+fn is_by_the_clock(reason: RefreshReason) -> bool {
+    matches!(
         reason,
         RefreshReason::ProactiveExpiry | RefreshReason::Scheduled
-    );
-    let lifetime = login.access_token_lifetime();
-    by_the_clock && age.zip(lifetime).is_some_and(|(age, life)| age < life / 2)
+    )
 }
 
 fn left_of(login: &AuthDotJson) -> Option<SignedDuration> {

@@ -107,18 +107,22 @@ impl Upkeep {
         let Ok(mut watch) = started else { return };
         self.take_in().await;
         let mut next = Instant::now();
+        let mut look = Instant::now() + LONGEST_PAUSE;
         loop {
             if next <= Instant::now() {
                 next = Instant::now() + self.keep_alive().await;
             }
-            let look = Instant::now() + if watch.is_told() { LONGEST_PAUSE } else { LOOK };
             tokio::select! {
                 () = watch.changed() => {
                     time::sleep(SETTLE).await;
                     watch.follow();
                     self.take_in().await;
                 }
-                () = time::sleep_until(look.min(next)) => self.look_again().await,
+                () = time::sleep_until(look.min(next)) => {
+                    self.look_again().await;
+                    let pause = if watch.is_told() { LONGEST_PAUSE } else { LOOK };
+                    look = Instant::now() + pause;
+                }
             }
         }
     }
@@ -179,8 +183,9 @@ impl Upkeep {
             } else {
                 RefreshReason::Scheduled
             };
-            match self.store.refresh_profile(&due.name, reason).await {
-                Ok(_) => return Some(self.spacing),
+            match self.store.renew(&due.name, reason).await {
+                Ok(true) => return Some(self.spacing),
+                Ok(false) => {}
                 // Its own pause goes on; the others need not wait for it.
                 Err(error) => debug!(profile = %due.name, %error, "not kept alive yet"),
             }

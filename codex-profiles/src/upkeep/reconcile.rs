@@ -32,7 +32,22 @@ impl Disk {
             None => Vec::new(),
         };
         notices.extend(self.follow_live(live.as_ref())?);
+        drop(lock);
+        if let Some(live) = &live {
+            self.bring_live_up_to_date(live)?;
+        }
         Ok(notices)
+    }
+
+    /// Publishes what could not be published when it came. Not under the lock of a switch: Codex may
+    /// hold its own for long.
+    fn bring_live_up_to_date(&self, live: &AuthDotJson) -> Result<(), StoreError> {
+        for (_, copy) in self.of_identity(&live.identity())? {
+            if self.supersedes_live(&copy, live) {
+                self.publish_newer(&copy)?;
+            }
+        }
+        Ok(())
     }
 
     /// A newer copy goes into every profile of its identity.

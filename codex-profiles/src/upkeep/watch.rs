@@ -75,7 +75,9 @@ impl HomeWatch {
         if let Some(watcher) = self.watcher.as_mut().filter(|_| folder.is_dir())
             && let Err(error) = watcher.watch(folder, mode)
         {
-            warn!(folder = %folder.display(), %error, "changes in a folder are not told");
+            let folder = folder.display();
+            warn!(%folder, %error, "changes are not told by the system; they are looked for");
+            self.watcher = None;
         }
     }
 }

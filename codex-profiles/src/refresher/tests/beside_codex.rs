@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use codex_auth::refresh::RefreshReason;
+
 use super::{access, ask, bearer};
 use crate::{
     neighbours::Neighbours,
-    testing::{World, put, token},
+    testing::{World, name, put, token},
 };
 
 /// A login of Ada's, live, current and saved, whose access token lives on for this long.
@@ -33,6 +35,21 @@ async fn while_the_old_token_serves_a_running_codex_refreshes_it_and_we_adopt() 
     assert_eq!(bearer(&ask(&store).await.unwrap()), access(&newer));
     assert_eq!(token(&world.profile("work")), token(&newer));
     assert_eq!((world.posts(), world.fake.reuse_count()), (1, 0));
+}
+
+#[tokio::test]
+async fn keeping_a_login_alive_is_left_to_a_running_codex_too() {
+    let world = World::new().await;
+    put_everywhere(&world, 120);
+    let store = world.store_beside(Neighbours::assumed(true));
+    let scheduled = RefreshReason::Scheduled;
+    assert!(
+        store
+            .refresh_profile(&name("work"), scheduled)
+            .await
+            .is_err()
+    );
+    assert_eq!(world.posts(), 0);
 }
 
 #[tokio::test]

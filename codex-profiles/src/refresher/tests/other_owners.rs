@@ -38,6 +38,7 @@ async fn what_codex_refreshed_reaches_the_other_workspaces_of_its_sign_in() {
     let old = world.put_expired_everywhere();
     let mut team = old.clone();
     team["tokens"]["account_id"] = "acct-team".into();
+    team["last_refresh"] = "2026-01-01T00:00:00Z".into();
     world.put_profile("team", &team);
     let newer = world.codex_posts(&old).await;
     world.put_live(&newer);
@@ -45,12 +46,99 @@ async fn what_codex_refreshed_reaches_the_other_workspaces_of_its_sign_in() {
     store.reconcile().await.unwrap();
     assert_eq!(token(&world.profile("team")), token(&newer));
 
-    // The spent one is known as such now, wherever it comes back from.
+    // The spent one is known as such now, wherever it comes back from, and what followed it too.
     world.put_profile("team", &team);
     let hint = RouteHint::profile(ProfileRef::new("team"));
-    let error = store.credentials(&hint).await.unwrap_err();
-    assert_eq!(reason_of(&error), LoginReason::Reused);
-    assert_eq!((world.posts(), world.fake.reuse_count()), (1, 0));
+    store.credentials(&hint).await.unwrap();
+    assert_eq!(world.fake.times_posted(&token(&old)), 1, "by Codex");
+    assert_eq!(token(&world.profile("team")), token(&world.profile("work")));
+    assert_eq!((world.posts(), world.fake.reuse_count()), (2, 0));
+}
+
+#[tokio::test]
+async fn an_adoption_that_is_cut_short_is_finished_and_a_copy_that_comes_back_follows() {
+    let world = World::new().await;
+    let old = world.put_expired_everywhere();
+    let mut team = old.clone();
+    team["tokens"]["account_id"] = "acct-team".into();
+    world.put_profile("team", &team);
+    let newer = world.codex_posts(&old).await;
+    world.put_live(&newer);
+    let store = world.store();
+    store
+        .disk
+        .faults
+        .plan(Step::BeforeProfileWritten, Fault::Full);
+    assert!(store.reconcile().await.is_err());
+    store.disk.faults.clear();
+    store.reconcile().await.unwrap();
+    assert_eq!(token(&world.profile("team")), token(&newer));
+    assert_eq!(token(&world.profile("work")), token(&newer));
+
+    // Restored from where it was put away, long after: what followed its token is known.
+    world.put_profile("team", &team);
+    let forced = RefreshReason::Forced;
+    world
+        .store()
+        .refresh_profile(&name("work"), forced)
+        .await
+        .unwrap();
+    world.put_profile("team", &team);
+    world
+        .store()
+        .refresh_profile(&name("team"), forced)
+        .await
+        .unwrap();
+    assert_eq!(token(&world.profile("team")), token(&world.profile("work")));
+    assert_eq!(world.profile("team")["tokens"]["account_id"], "acct-team");
+    assert_eq!((world.posts(), world.fake.reuse_count()), (3, 0));
+}
+
+#[tokio::test]
+async fn what_could_not_be_published_is_published_without_anybody_asking() {
+    let world = World::new().await;
+    let old = world.put_expired_everywhere();
+    let store = world.store();
+    store.disk.faults.plan(Step::BeforeLiveWritten, Fault::Full);
+    ask(&store).await.unwrap();
+    assert_eq!(token(&world.live()), token(&old));
+    store.disk.faults.clear();
+    store.reconcile().await.unwrap();
+    assert_eq!(token(&world.live()), token(&world.profile("work")));
+}
+
+#[tokio::test]
+async fn while_codex_commits_nothing_is_posted_however_long_it_takes() {
+    let world = World::new().await;
+    let old = world.put_expired_everywhere();
+    let commit = world.store().disk.lock_codex().unwrap();
+    let error = ask(&world.store()).await.unwrap_err();
+    assert!(matches!(error, CredentialError::Storage { .. }), "{error}");
+    assert_eq!(world.posts(), 0);
+    let newer = world.codex_posts(&old).await;
+    world.put_live(&newer);
+    drop(commit);
+    assert_eq!(bearer(&ask(&world.store()).await.unwrap()), access(&newer));
+}
+
+#[tokio::test]
+async fn a_sign_in_during_a_refresh_is_not_undone_by_its_answer() {
+    let world = World::new().await;
+    world.put_expired_everywhere();
+    let store = world.store();
+    world
+        .fake
+        .fault(IssuerFault::refresh_delayed(Duration::from_millis(1500)));
+    let asking = tokio::spawn(async move { ask(&store).await });
+    eventually(|| !world.fake.requests_to("/oauth/token").is_empty()).await;
+    let signed_in = world.fake.auth_json(&world.ada());
+    let login = codex_auth::AuthDotJson::parse(signed_in.to_string().as_bytes()).unwrap();
+    world.store().keep_sign_in(&login, None).await.unwrap();
+
+    let _ = asking.await.unwrap();
+
+    assert_eq!(token(&world.profile("work")), token(&signed_in));
+    assert_eq!(token(&world.live()), token(&signed_in));
 }
 
 #[tokio::test]

@@ -7,7 +7,10 @@ use fake_openai::Fault as IssuerFault;
 use serde_json::json;
 
 use super::{access, ask, bearer, reason_of};
-use crate::testing::{World, get, name, put, token};
+use crate::{
+    faults::{Fault, Step},
+    testing::{World, access_token, get, name, put, token},
+};
 
 #[tokio::test]
 async fn a_final_refusal_is_kept_for_that_token_and_ends_with_it() {
@@ -137,31 +140,60 @@ async fn answers_that_never_come_are_asked_for_ever_more_rarely_and_no_login_is_
     }
 }
 
+/// A proxy's own page, say: that the issuer ever saw the token is by no means certain.
 #[tokio::test]
-async fn an_answer_nobody_understands_has_spent_the_token() {
-    let world = World::new().await;
-    world.put_expired_everywhere();
-    world
-        .fake
-        .fault(IssuerFault::status(200).html("<html>").path("/oauth/token"));
-    for store in [world.store(), world.store()] {
-        let error = ask(&store).await.unwrap_err();
-        assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
+async fn an_answer_nobody_understands_is_as_good_as_none() {
+    let without_tokens = json!({"access_token": "", "refresh_token": 1});
+    for fault in [
+        IssuerFault::status(200).html("<html>"),
+        IssuerFault::status(200).json(without_tokens),
+    ] {
+        let world = World::new().await;
+        let old = world.put_expired_everywhere();
+        world.fake.fault(fault.path("/oauth/token"));
+        assert!(is_passing(&ask(&world.store()).await.unwrap_err()));
+        assert_eq!(world.profile("work"), old);
+        assert_ne!(bearer(&ask(&world.store()).await.unwrap()), access(&old));
+        assert_eq!((world.posts(), world.fake.reuse_count()), (1, 0));
     }
-    assert_eq!(world.fake.requests_to("/oauth/token").len(), 1);
 }
 
+/// The issuer may leave the refresh token as it is (wire reference 3.1).
 #[tokio::test]
-async fn an_answer_without_tokens_has_spent_the_token() {
-    let world = World::new().await;
-    world.put_expired_everywhere();
-    let answer = IssuerFault::status(200).json(json!({"access_token": "", "refresh_token": 1}));
-    world.fake.fault(answer.path("/oauth/token"));
-    for store in [world.store(), world.store()] {
-        let error = ask(&store).await.unwrap_err();
-        assert_eq!(reason_of(&error), LoginReason::OutcomeUnknown);
+async fn an_answer_with_an_access_token_alone_leaves_the_refresh_token_good() {
+    for crash in [None, Some(Step::AnswerNoted), Some(Step::ProfileWritten)] {
+        let world = World::new().await;
+        let old = world.put_expired_everywhere();
+        let fresh = access_token(&world.ada(), 800_000);
+        let answer = IssuerFault::status(200).json(json!({"access_token": fresh}));
+        world.fake.fault(answer.path("/oauth/token"));
+        let store = world.store();
+        if let Some(step) = crash {
+            store.disk.faults.plan(step, Fault::Crash);
+            assert!(ask(&store).await.is_err());
+        }
+        drop(store);
+
+        assert_eq!(
+            bearer(&ask(&world.store()).await.unwrap()),
+            fresh,
+            "{crash:?}"
+        );
+        for login in [world.profile("work"), world.live()] {
+            assert_eq!(
+                (access(&login), token(&login)),
+                (fresh.as_str(), token(&old))
+            );
+        }
+        let forced = RefreshReason::Forced;
+        world
+            .store()
+            .refresh_profile(&name("work"), forced)
+            .await
+            .unwrap();
+        assert_ne!(token(&world.profile("work")), token(&old));
+        assert_eq!(world.fake.reuse_count(), 0);
     }
-    assert_eq!(world.fake.requests_to("/oauth/token").len(), 1);
 }
 
 #[tokio::test]
