@@ -46,6 +46,7 @@
 pub mod error;
 pub mod fs;
 pub mod home;
+pub mod live;
 pub mod profile;
 pub mod report;
 pub mod route;
@@ -74,6 +75,7 @@ mod testing;
 pub use error::StoreError;
 pub use fs::ReadError;
 pub use home::CodexHome;
+pub use live::LiveUnknown;
 pub use profile::{Condition, LIVE, Profile, ProfileName, ProfileNameError};
 pub use report::Report;
 pub use route::{Route, RouteSource};
