@@ -39,6 +39,9 @@ pub struct LiveReport {
     pub profile: Option<String>,
     /// Where Codex keeps it: `file`, `keyring`, `auto`, `ephemeral` or `unknown`.
     pub store: &'static str,
+    /// What messages call that place.
+    #[serde(skip)]
+    pub place: PathBuf,
     /// Why it is not known, or cannot serve.
     pub reason: Option<String>,
     /// What to do about it.
@@ -109,6 +112,7 @@ impl ProfileStore {
             current: self.current_if_known().await.map(|name| name.to_string()),
             live: LiveReport {
                 store: self.disk.live_mode().as_str(),
+                place: self.disk.live_label(),
                 ..LiveReport::new(&live, &profiles, &state)
             },
             profiles: profiles
@@ -139,6 +143,7 @@ impl LiveReport {
         Self {
             state: condition.as_ref().map_or(LoginState::None, LoginState::of),
             store: CredentialStoreMode::default().as_str(),
+            place: PathBuf::new(),
             reason,
             action,
             profile: profiles

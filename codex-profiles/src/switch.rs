@@ -114,6 +114,7 @@ impl Disk {
             }
             Err(error) => {
                 self.settle_switch(&lock)?;
+                self.end_switch()?;
                 Err(error)
             }
         }

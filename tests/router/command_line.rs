@@ -31,7 +31,11 @@ fn list_json_has_the_shape_of_the_contract() {
     let home = Home::with(&[("work", work), ("key", fake.api_key_auth_json("sk-listed"))]);
     let list = home.list();
     assert_eq!(keys(&list), ["codex_home", "current", "live", "profiles"]);
-    assert_eq!(keys(&list["live"]), ["identity", "profile", "state"]);
+    let fixed = ["identity", "profile", "state"];
+    let added = ["action", "reason", "store"];
+    let mut expected = [fixed, added].concat();
+    expected.sort_unstable();
+    assert_eq!(keys(&list["live"]), expected);
     assert_eq!(
         Path::new(list["codex_home"].as_str().unwrap()),
         home.path("").components().as_path()

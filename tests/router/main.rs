@@ -12,6 +12,7 @@ mod ending;
 mod gate;
 mod harness;
 mod keeping;
+mod keyring;
 mod model_list;
 mod other_paths;
 mod profile_names;

@@ -78,6 +78,7 @@ impl Disk {
         let written = self.live_store.vault.write(&self.account(), value);
         self.live_store.forget();
         written.map_err(StoreError::Keyring)?;
+        self.note_shared_token(login);
         Ok(true)
     }
 

@@ -22,6 +22,8 @@ struct Inside {
     mood: Mood,
     reads: usize,
     writes: usize,
+    /// What somebody else writes right before a reading, and how many that is away.
+    interjection: Option<(usize, String, Vec<u8>)>,
 }
 
 /// How it behaves.
@@ -70,6 +72,16 @@ impl FakeVault {
         self.inside(|inside| inside.writes)
     }
 
+    pub(crate) fn clear(&self) {
+        self.inside(|inside| inside.entries.clear());
+    }
+
+    /// Has Codex write `login` right before the `reading`th reading from now on.
+    pub(crate) fn interject(&self, reading: usize, home: &CodexHome, login: &Value) {
+        let (account, bytes) = (account_of(home.root()), login.to_string().into_bytes());
+        self.inside(|inside| inside.interjection = Some((reading, account, bytes)));
+    }
+
     fn inside<T>(&self, work: impl FnOnce(&mut Inside) -> T) -> T {
         work(&mut self.0.0.lock().unwrap())
     }
@@ -89,10 +101,22 @@ impl FakeVault {
     }
 }
 
+impl Inside {
+    fn interject(&mut self) {
+        if let Some((left, account, bytes)) = self.interjection.take() {
+            match left {
+                1 => drop(self.entries.insert(account, bytes)),
+                _ => self.interjection = Some((left - 1, account, bytes)),
+            }
+        }
+    }
+}
+
 impl Vault for FakeVault {
     fn read(&self, account: &str) -> Result<Option<SecretBytes>, VaultError> {
         self.answer(&[Mood::Closed], |inside| {
             inside.reads += 1;
+            inside.interject();
             inside.entries.get(account).cloned().map(SecretBytes::new)
         })
     }

@@ -102,6 +102,7 @@ impl Disk {
             CredentialStoreMode::Other(value) => LiveUnknown::UnknownSetting(value).into(),
         };
         self.live_store.keep(&found.login);
+        self.note_shared(&found.login);
         found
     }
 

@@ -20,6 +20,7 @@ mod find;
 mod keyring;
 mod patient;
 mod setting;
+mod sharing;
 mod vault;
 
 use std::{
@@ -66,6 +67,19 @@ pub enum LiveUnknown {
 }
 
 impl LiveUnknown {
+    /// Whether it may be known again without anybody changing a setting or a program.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Keyring(VaultError::NoAnswer | VaultError::Refused(_))
+        )
+    }
+
+    /// Whether Codex may still hold what it held when that could be seen.
+    pub(crate) fn may_hide_a_login(&self) -> bool {
+        *self != Self::Ephemeral
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn action(&self) -> &'static str {
@@ -101,6 +115,8 @@ pub(crate) struct LiveStore {
     recent: Arc<Mutex<Option<(Instant, LiveRead)>>>,
     turn: Arc<Mutex<()>>,
     warned: Arc<AtomicBool>,
+    /// The token noted last as one that Codex has, by its fingerprint.
+    noted: Arc<Mutex<Option<String>>>,
 }
 
 impl LiveStore {
@@ -111,6 +127,7 @@ impl LiveStore {
             recent: Arc::default(),
             turn: Arc::default(),
             warned: Arc::default(),
+            noted: Arc::default(),
         }
     }
 

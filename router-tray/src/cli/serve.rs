@@ -4,7 +4,7 @@ use std::{
 };
 
 use codex_auth::{Issuer, refresh::TokenEndpoint};
-use codex_profiles::{CodexHome, ProfileStore};
+use codex_profiles::{CodexHome, ProfileStore, report::LoginState};
 use codex_proxy::{
     server::Server,
     upstream::{Targets, client_builder},
@@ -129,10 +129,14 @@ async fn welcome(store: &ProfileStore, address: SocketAddr) -> Result<(), Failur
         (None, Some(_)) => "No profile is chosen: serving the login that Codex uses. \
                             Keep it with `codex-router save`."
             .to_owned(),
+        (None, None) if report.live.state == LoginState::Unreadable => format!(
+            "No profile is chosen: `codex-router use NAME`. The login that Codex uses cannot serve: {}",
+            report.live.reason.as_deref().unwrap_or("it cannot be read")
+        ),
         (None, None) if report.profiles.is_empty() => format!(
             "Nobody is logged in: {} holds no login. Run `codex login` and then \
              `codex-router save`; or try everything without an account: `make demo`.",
-            report.codex_home.join("auth.json").display()
+            report.live.place.display()
         ),
         (None, None) => "No profile is chosen: `codex-router use NAME`.".to_owned(),
     };
