@@ -49,7 +49,7 @@ pub(crate) struct Disk {
     pub(crate) faults: Faults,
     pub(crate) ledger_cache: LedgerCache,
     pub(crate) neighbours: Neighbours,
-    pub(crate) live_store: LiveStore,
+    pub(crate) live_store: Arc<LiveStore>,
 }
 
 /// Proof that nobody else of us changes a saved login or switches.
@@ -75,7 +75,7 @@ impl Disk {
             faults: Faults::default(),
             ledger_cache: LedgerCache::default(),
             neighbours: Neighbours::of_this_machine(),
-            live_store,
+            live_store: Arc::new(live_store),
         }
     }
 
@@ -209,11 +209,6 @@ impl Disk {
         Ok(FileLock::acquire(&path, 0o644, CODEX_LIMIT)?)
     }
 
-    /// Takes the second lock, which lies beside the real live file.
-    pub(crate) fn lock_codex_file(&self, real: &Path) -> Result<FileLock, StoreError> {
-        Ok(FileLock::acquire(&beside(real), 0o600, CODEX_LIMIT)?)
-    }
-
     fn inside_profiles(&self, name: &ProfileName) -> Result<(), ReadError> {
         let profiles = self.home.profiles().canonicalize()?;
         let file = self.home.auth_json_of(name).canonicalize()?;
@@ -266,6 +261,11 @@ pub(crate) fn holds_something(bytes: &[u8]) -> bool {
             !NO_SECRETS.contains(&name.as_str()) && !EMPTY_VALUES.contains(&value.get())
         })
     })
+}
+
+/// Takes Codex's second lock, which lies beside the real live file.
+pub(crate) fn lock_codex_file(real: &Path) -> Result<FileLock, StoreError> {
+    Ok(FileLock::acquire(&beside(real), 0o600, CODEX_LIMIT)?)
 }
 
 fn beside(file: &Path) -> PathBuf {

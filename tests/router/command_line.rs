@@ -153,7 +153,8 @@ fn an_empty_home_is_no_error_and_says_what_to_do() {
     );
     assert_eq!(
         list["live"],
-        json!({"state": "none", "identity": null, "profile": null})
+        json!({"state": "none", "identity": null, "profile": null,
+            "store": "file", "reason": null, "action": null})
     );
     assert_eq!(
         fs::read_dir(home.path("")).unwrap().count(),

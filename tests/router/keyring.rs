@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Home, Router, fake, worker, write};
+use crate::harness::{Answer, Home, Router, fake, worker, write};
 
 /// A home whose Codex keeps its login as `mode` says. No session bus: whatever the build can do, it
 /// reaches no keyring.
@@ -60,7 +60,7 @@ async fn clients_of_the_router_follow_a_switch_all_the_same() {
     home.choose("work");
     let router = Router::start(&home, &fake);
     assert_eq!(home.run(&["use", "key"]).code, Some(0));
-    let answer = router.responses().await;
-    assert_eq!(answer.header("x-codex-router-profile"), Some("key"));
+    let answer = Answer::to(router.say("hello")).await;
+    assert_eq!(answer.served_by(), ("key", "current"));
     assert!(!home.live().exists());
 }

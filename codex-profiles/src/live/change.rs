@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use crate::{
-    disk::{Disk, LiveRead, MAX_TRIES, holds_something, set_aside_unreadable},
+    disk::{Disk, LiveRead, MAX_TRIES, holds_something, lock_codex_file, set_aside_unreadable},
     error::StoreError,
     faults::Step,
     fs::{ReadError, atomic},
@@ -53,7 +53,7 @@ impl Disk {
         self.faults.at(Step::BeforeLiveWritten).map_err(failed())?;
         let prepared = atomic::prepare(&real, &login.to_bytes()).map_err(failed())?;
         {
-            let _file = self.lock_codex_file(&real)?;
+            let _file = lock_codex_file(&real)?;
             if !is_same(seen, &self.live_file()) {
                 return Ok(false);
             }
@@ -71,7 +71,7 @@ impl Disk {
         let failed = StoreError::io(self.home.root());
         self.faults.at(Step::BeforeLiveWritten).map_err(failed)?;
         let value = SecretBytes::new(login.to_compact_bytes());
-        let _file = self.lock_codex_file(&path)?;
+        let _file = lock_codex_file(&path)?;
         if !is_same(seen, &self.live()) {
             return Ok(false);
         }

@@ -20,6 +20,7 @@ pub(crate) struct FakeVault(Arc<(Mutex<Inside>, Condvar)>);
 struct Inside {
     entries: HashMap<String, Vec<u8>>,
     mood: Mood,
+    /// Answered or not.
     reads: usize,
     writes: usize,
     /// What somebody else writes right before a reading, and how many that is away.
@@ -114,8 +115,8 @@ impl Inside {
 
 impl Vault for FakeVault {
     fn read(&self, account: &str) -> Result<Option<SecretBytes>, VaultError> {
+        self.inside(|inside| inside.reads += 1);
         self.answer(&[Mood::Closed], |inside| {
-            inside.reads += 1;
             inside.interject();
             inside.entries.get(account).cloned().map(SecretBytes::new)
         })

@@ -141,7 +141,7 @@ impl Disk {
     }
 
     pub(super) fn vault_entry(&self) -> Result<Option<SecretBytes>, LiveUnknown> {
-        if self.live_store.setting(&self.home).encrypted {
+        if self.live_store.setting(&self.home).is_encrypted() {
             return Err(LiveUnknown::Encrypted);
         }
         Ok(self.live_store.vault.read(&self.account())?)

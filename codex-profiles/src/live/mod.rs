@@ -107,16 +107,16 @@ impl LiveUnknown {
     }
 }
 
-/// The place of one home's live login. Clones share what was read.
-#[derive(Debug, Clone)]
+/// The place of one home's live login.
+#[derive(Debug)]
 pub(crate) struct LiveStore {
     vault: PatientVault,
     setting: SettingCache,
-    recent: Arc<Mutex<Option<(Instant, LiveRead)>>>,
-    turn: Arc<Mutex<()>>,
-    warned: Arc<AtomicBool>,
+    recent: Mutex<Option<(Instant, LiveRead)>>,
+    turn: Mutex<()>,
+    warned: AtomicBool,
     /// The token noted last as one that Codex has, by its fingerprint.
-    noted: Arc<Mutex<Option<String>>>,
+    noted: Mutex<Option<String>>,
 }
 
 impl LiveStore {
@@ -124,10 +124,10 @@ impl LiveStore {
         Self {
             vault: PatientVault::new(vault),
             setting: SettingCache::default(),
-            recent: Arc::default(),
-            turn: Arc::default(),
-            warned: Arc::default(),
-            noted: Arc::default(),
+            recent: Mutex::default(),
+            turn: Mutex::default(),
+            warned: AtomicBool::default(),
+            noted: Mutex::default(),
         }
     }
 

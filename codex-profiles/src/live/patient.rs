@@ -1,5 +1,5 @@
 //! A vault may hang, for as long as nobody answers what it asks on the screen. Nobody here waits
-//! for that.
+//! for that, and nobody is asked again and again.
 
 use std::{
     fmt,
@@ -19,8 +19,8 @@ use crate::{
 
 /// An open keyring answers within milliseconds.
 const LIMIT: Duration = Duration::from_secs(2);
-/// How long a vault that did not answer is left alone.
-const REST: Duration = Duration::from_secs(15);
+/// How long a vault that is of no use is left alone: each question may put a window on the screen.
+const REST: Duration = Duration::from_mins(1);
 
 /// A vault whose calls end.
 #[derive(Clone)]
@@ -28,7 +28,14 @@ pub(super) struct PatientVault {
     vault: Arc<dyn Vault>,
     /// Calls that have not come back; where none was given up, they do.
     hanging: Arc<AtomicUsize>,
-    resting: Arc<Mutex<Option<Instant>>>,
+    rest: Arc<Mutex<Option<Rest>>>,
+}
+
+/// Until when nothing is asked, and what whoever would ask is told.
+#[derive(Debug)]
+struct Rest {
+    until: Instant,
+    error: VaultError,
 }
 
 impl PatientVault {
@@ -36,13 +43,14 @@ impl PatientVault {
         Self {
             vault,
             hanging: Arc::default(),
-            resting: Arc::default(),
+            rest: Arc::default(),
         }
     }
 
     pub(super) fn read(&self, account: &str) -> Result<Option<SecretBytes>, VaultError> {
         let account = account.to_owned();
-        self.ask(move |vault| vault.read(&account))
+        let entry = self.ask(move |vault| vault.read(&account));
+        entry.inspect_err(|error| self.leave_alone_after(error))
     }
 
     /// A write that does not answer may still come about: never begin one without a reading that
@@ -56,25 +64,24 @@ impl PatientVault {
         &self,
         question: impl FnOnce(&dyn Vault) -> Result<T, VaultError> + Send + 'static,
     ) -> Result<T, VaultError> {
-        if self.is_left_alone() {
-            return Err(VaultError::NoAnswer);
-        }
+        self.is_at_rest()?;
         let (sender, answer) = mpsc::sync_channel(1);
         let asked = Asked::new(&self.hanging);
-        let vault = self.vault.clone();
+        let (vault, rest) = (self.vault.clone(), self.rest.clone());
         let thread = thread::Builder::new().name("keyring".to_owned());
         let begun = thread.spawn(move || {
             let _asked = asked;
+            let answer = question(&*vault);
+            if answer.is_ok() {
+                *lock(&rest) = None;
+            }
             // Whoever asked may have left.
-            let _ = sender.send(question(&*vault));
+            let _ = sender.send(answer);
         });
         begun.map_err(|error| VaultError::Refused(error.to_string()))?;
         match answer.recv_timeout(LIMIT) {
             Ok(answer) => answer,
-            Err(RecvTimeoutError::Timeout) => {
-                *lock(&self.resting) = Some(Instant::now() + REST);
-                Err(VaultError::NoAnswer)
-            }
+            Err(RecvTimeoutError::Timeout) => Err(VaultError::NoAnswer),
             Err(RecvTimeoutError::Disconnected) => {
                 Err(VaultError::Refused("its library failed".to_owned()))
             }
@@ -82,16 +89,21 @@ impl PatientVault {
     }
 
     /// While a call hangs, another would hang as well.
-    fn is_left_alone(&self) -> bool {
-        let mut resting = lock(&self.resting);
+    fn is_at_rest(&self) -> Result<(), VaultError> {
+        let mut rest = lock(&self.rest);
         let hangs = self.hanging.load(Ordering::Acquire) > 0;
-        *resting = resting.filter(|until| hangs || Instant::now() < *until);
-        resting.is_some()
+        match rest.take_if(|rest| !hangs && rest.until <= Instant::now()) {
+            None => rest.as_ref().map_or(Ok(()), |rest| Err(rest.error.clone())),
+            Some(_over) => Ok(()),
+        }
     }
 
-    #[cfg(test)]
-    pub(super) fn end_rest(&self) {
-        lock(&self.resting).replace(Instant::now());
+    /// One rest is not made longer by those who are told of it.
+    fn leave_alone_after(&self, error: &VaultError) {
+        lock(&self.rest).get_or_insert_with(|| Rest {
+            until: Instant::now() + REST,
+            error: error.clone(),
+        });
     }
 }
 

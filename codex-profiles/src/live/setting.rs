@@ -1,7 +1,4 @@
-use std::{
-    sync::{Arc, Mutex},
-    time::SystemTime,
-};
+use std::{sync::Mutex, time::SystemTime};
 
 use toml::{Table, Value};
 use tracing::warn;
@@ -55,34 +52,27 @@ impl CredentialStoreMode {
 }
 
 /// What `config.toml` says about the live login.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Setting {
     pub(crate) mode: CredentialStoreMode,
-    /// Whether the keyring holds but the key of an encrypted file, as it does on Windows if nothing
-    /// else is said: a login is too long for its credential manager.
-    pub(crate) encrypted: bool,
-}
-
-impl Default for Setting {
-    fn default() -> Self {
-        Self {
-            mode: CredentialStoreMode::default(),
-            encrypted: cfg!(windows),
-        }
-    }
+    encrypted: Option<bool>,
 }
 
 impl Setting {
+    /// Whether the keyring holds but the key of an encrypted file, as it does on Windows if nothing
+    /// else is said: a login is too long for its credential manager.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.encrypted.unwrap_or(cfg!(windows))
+    }
+
     fn of(config: &Table) -> Self {
         let mode = config.get("cli_auth_credentials_store");
         let encrypted = config
             .get("features")
-            .and_then(|features| features.get("secret_auth_storage"))
-            .and_then(Value::as_bool);
-        let usual = Self::default();
+            .and_then(|features| features.get("secret_auth_storage"));
         Self {
-            mode: mode.map_or(usual.mode, CredentialStoreMode::of),
-            encrypted: encrypted.unwrap_or(usual.encrypted),
+            mode: mode.map(CredentialStoreMode::of).unwrap_or_default(),
+            encrypted: encrypted.and_then(Value::as_bool),
         }
     }
 
@@ -106,8 +96,8 @@ impl Setting {
 }
 
 /// The setting as it was read, for as long as its file stays the same.
-#[derive(Debug, Clone, Default)]
-pub(super) struct SettingCache(Arc<Mutex<Option<(Stamp, Setting)>>>);
+#[derive(Debug, Default)]
+pub(super) struct SettingCache(Mutex<Option<(Stamp, Setting)>>);
 
 impl SettingCache {
     pub(super) fn of(&self, home: &CodexHome) -> Setting {
@@ -195,7 +185,7 @@ mod tests {
     fn the_encrypted_form_is_told_apart() {
         let encrypted = |config| {
             let (_folder, home) = home(config);
-            Setting::load(&home).encrypted
+            Setting::load(&home).is_encrypted()
         };
         assert_eq!(encrypted(b""), cfg!(windows));
         assert!(encrypted(b"[features]\nsecret_auth_storage = true"));
