@@ -194,6 +194,10 @@ impl Disk {
                     unknown = Some(error.into());
                     false
                 }
+                Err(StoreError::LiveUnknown(error)) => {
+                    unknown = Some(error);
+                    false
+                }
                 published => published?,
             };
             if is_as_saved {

@@ -11,7 +11,7 @@ use crate::{
     error::StoreError,
     faults::Step,
     fs::{ReadError, atomic},
-    live::{VaultError, find::Seat, vault::SecretBytes},
+    live::{VaultError, find::Seat, sharing::token_of, vault::SecretBytes},
 };
 
 impl Disk {
@@ -78,7 +78,7 @@ impl Disk {
         let written = self.live_store.vault.write(&self.account(), value);
         self.live_store.forget();
         written.map_err(StoreError::Keyring)?;
-        self.note_shared_token(login);
+        self.note_shared_token(&token_of(login));
         Ok(true)
     }
 

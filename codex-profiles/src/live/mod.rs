@@ -88,20 +88,20 @@ impl LiveUnknown {
                 "unlock the keyring, or allow the access it asks about, and try again"
             }
             Self::Keyring(VaultError::Refused(_)) => {
-                "start or unlock the keyring, and try again; or have Codex use a file: \
-                 cli_auth_credentials_store = \"file\" in config.toml, then `codex login`"
+                "start or unlock the keyring and try again; or set cli_auth_credentials_store = \
+                 \"file\" in config.toml, then `codex-router use NAME`"
             }
             Self::Keyring(VaultError::NotBuiltIn) => {
-                "take a build with keyring support; or have Codex use a file: \
-                 cli_auth_credentials_store = \"file\" in config.toml, then `codex login`"
+                "take a build with keyring support; or set cli_auth_credentials_store = \"file\" in \
+                 config.toml, then `codex-router use NAME`"
             }
             Self::Encrypted => {
-                "have Codex use the keyring itself: secret_auth_storage = false under [features] in \
-                 config.toml, then `codex login`; or point Codex at the router"
+                "set secret_auth_storage = false under [features] in config.toml, then \
+                 `codex-router use NAME`; or point Codex at the router"
             }
             Self::Ephemeral | Self::UnknownSetting(_) => {
-                "point Codex at the router; or have it use a file: \
-                 cli_auth_credentials_store = \"file\" in config.toml, then `codex login`"
+                "point Codex at the router; or set cli_auth_credentials_store = \"file\" in \
+                 config.toml, then `codex-router use NAME`"
             }
         }
     }
@@ -115,7 +115,7 @@ pub(crate) struct LiveStore {
     recent: Mutex<Option<(Instant, LiveRead)>>,
     turn: Mutex<()>,
     warned: AtomicBool,
-    /// The token noted last as one that Codex has, by its fingerprint.
+    /// The token noted last as the one that Codex has, by its fingerprint; empty for none.
     noted: Mutex<Option<String>>,
 }
 

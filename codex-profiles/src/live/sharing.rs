@@ -17,24 +17,26 @@ use crate::{
 
 impl Disk {
     pub(super) fn note_shared(&self, live: &LiveRead) {
-        if let Ok(login) = live {
-            self.note_shared_token(login);
+        match live {
+            Ok(login) => self.note_shared_token(&token_of(login)),
+            Err(ReadError::Missing) => self.note_shared_token(""),
+            Err(_) => {}
         }
     }
 
-    /// Notes, for good, that Codex has the token of a login. That it fails leaves the note before.
-    pub(super) fn note_shared_token(&self, login: &AuthDotJson) {
-        let token = login.refresh_token().map(RefreshToken::fingerprint);
-        if *lock(&self.live_store.noted) == token {
+    /// Notes, for good, which token Codex has. That it fails leaves the note before.
+    pub(super) fn note_shared_token(&self, token: &str) {
+        if lock(&self.live_store.noted).as_deref() == Some(token) {
             return;
         }
-        match self.write_shared_token(token.as_deref()) {
-            Ok(()) => *lock(&self.live_store.noted) = token,
+        match self.write_shared_token(token) {
+            Ok(()) => *lock(&self.live_store.noted) = Some(token.to_owned()),
             Err(error) => warn!(%error, "it could not be noted which token Codex has"),
         }
     }
 
-    fn write_shared_token(&self, token: Option<&str>) -> Result<(), StoreError> {
+    fn write_shared_token(&self, token: &str) -> Result<(), StoreError> {
+        let token = (!token.is_empty()).then_some(token);
         if State::load(&self.home)?.shared_token().as_deref() == token {
             return Ok(());
         }
@@ -56,6 +58,12 @@ impl Disk {
             _ => Ok(()),
         }
     }
+}
+
+/// The fingerprint of its refresh token; empty without one.
+pub(super) fn token_of(login: &AuthDotJson) -> String {
+    let token = login.refresh_token().map(RefreshToken::fingerprint);
+    token.unwrap_or_default()
 }
 
 fn hides_a_login(error: &ReadError) -> bool {

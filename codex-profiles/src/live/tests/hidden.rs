@@ -62,7 +62,7 @@ async fn saving_and_the_report_say_why_the_live_login_is_not_known() {
     assert!(
         error
             .to_string()
-            .contains("config.toml, then `codex login`"),
+            .contains("config.toml, then `codex-router use NAME`"),
         "{error}"
     );
     let live = store.report().await.unwrap().live;

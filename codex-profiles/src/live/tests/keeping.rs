@@ -140,3 +140,24 @@ async fn a_token_that_codex_never_had_is_refreshed_whatever_its_keyring_does() {
     store.credentials(&RouteHint::default()).await.unwrap();
     assert_eq!(home.world.posts(), 1);
 }
+
+#[tokio::test]
+async fn a_token_that_codex_has_no_more_is_not_held_back() {
+    for gone in ["another", "logged out"] {
+        let home = Home::with("keyring").await;
+        let login = home.world.fake.auth_json_expired(&home.world.ada());
+        home.world.put_profile("work", &login);
+        home.world.put_current("work");
+        home.put(&login);
+        drop(home.store().route(None).await.unwrap());
+        home.vault.clear();
+        if gone == "another" {
+            home.put(&home.world.fake.api_key_auth_json("sk-another"));
+        }
+        drop(home.store().route(None).await.unwrap());
+        home.vault.behave(Mood::Closed);
+        let store = home.store();
+        store.credentials(&RouteHint::default()).await.unwrap();
+        assert_eq!(home.world.posts(), 1, "{gone}");
+    }
+}
