@@ -64,7 +64,8 @@ impl Disk {
     }
 
     /// The same in the keyring, whose entry is replaced as a whole or not at all. Codex takes its
-    /// second lock here as well.
+    /// second lock here as well; a keyring that hangs holds it for four seconds at the most, and
+    /// Codex waits for five.
     fn replace_in_vault(&self, seen: &LiveRead, login: &AuthDotJson) -> Result<bool, StoreError> {
         let path = self.home.auth_json();
         self.set_entry_aside_unreadable()?;
