@@ -169,6 +169,13 @@ impl AuthDotJson {
         serde_json::to_vec_pretty(&FileView(self)).expect("a map of JSON values serializes")
     }
 
+    /// The same without indentation, as Codex puts it into a keyring.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "as for `to_bytes`")]
+    pub fn to_compact_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(&FileView(self)).expect("a map of JSON values serializes")
+    }
+
     /// What kind of login this is.
     #[must_use]
     pub fn mode(&self) -> AuthMode {

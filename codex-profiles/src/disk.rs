@@ -24,6 +24,7 @@ use crate::{
     },
     home::CodexHome,
     ledger::LedgerCache,
+    live::LiveStore,
     neighbours::Neighbours,
     profile::{Place, ProfileName, ProfileNameError},
 };
@@ -48,6 +49,7 @@ pub(crate) struct Disk {
     pub(crate) faults: Faults,
     pub(crate) ledger_cache: LedgerCache,
     pub(crate) neighbours: Neighbours,
+    pub(crate) live_store: Arc<LiveStore>,
 }
 
 /// Proof that nobody else of us changes a saved login or switches.
@@ -64,11 +66,16 @@ pub(crate) type FolderName = Result<ProfileName, (String, ProfileNameError)>;
 
 impl Disk {
     pub(crate) fn new(home: CodexHome) -> Self {
+        Self::with(home, LiveStore::of_this_machine())
+    }
+
+    pub(crate) fn with(home: CodexHome, live_store: LiveStore) -> Self {
         Self {
             home,
             faults: Faults::default(),
             ledger_cache: LedgerCache::default(),
             neighbours: Neighbours::of_this_machine(),
+            live_store: Arc::new(live_store),
         }
     }
 
@@ -81,6 +88,13 @@ impl Disk {
 
     /// What lies at a place now.
     pub(crate) fn reading(&self, place: &Place) -> Reading {
+        if *place == Place::Live && !self.is_live_a_file() {
+            return Reading {
+                login: self.live(),
+                stamp: None,
+                settled: false,
+            };
+        }
         let path = self.path_of(place);
         if let Place::Profile(name) = place
             && let Err(error) = self.inside_profiles(name)
@@ -100,10 +114,6 @@ impl Disk {
 
     pub(crate) fn profile(&self, name: &ProfileName) -> Result<Arc<AuthDotJson>, ReadError> {
         self.login(&Place::Profile(name.clone()))
-    }
-
-    pub(crate) fn live(&self) -> Result<Arc<AuthDotJson>, ReadError> {
-        self.login(&Place::Live)
     }
 
     /// Every folder of `profiles/` that is not hidden, sorted by name.
@@ -193,63 +203,10 @@ impl Disk {
             .map_err(StoreError::io(&path))
     }
 
-    /// Reads the live login under Codex's own locks and writes what `decide` makes of it, if
-    /// anything. Says whether it wrote. `decide` is asked again when the login changes meanwhile.
-    pub(crate) fn change_live(
-        &self,
-        mut decide: impl FnMut(&LiveRead) -> Option<AuthDotJson>,
-    ) -> Result<bool, StoreError> {
-        let path = self.home.auth_json();
-        let _commit = self.lock_codex()?;
-        for _ in 0..MAX_TRIES {
-            let seen = self.live();
-            let Some(login) = decide(&seen) else {
-                return Ok(false);
-            };
-            if self.replace_live(&seen, &login)? {
-                return Ok(true);
-            }
-        }
-        Err(StoreError::Contended { path })
-    }
-
-    /// Puts `login` in the place of what was `seen` there, if it still is. Codex gives up on a
-    /// commit of its own, and posts a spent token, when its second lock is held for long (wire
-    /// reference 1.4); so all that is slow is done before it is taken.
-    fn replace_live(&self, seen: &LiveRead, login: &AuthDotJson) -> Result<bool, StoreError> {
-        let real = self.live_target()?;
-        let failed = || StoreError::io(&real);
-        set_aside_unreadable(&self.home.auth_json())?;
-        self.faults.at(Step::BeforeLiveWritten).map_err(failed())?;
-        let prepared = atomic::prepare(&real, &login.to_bytes()).map_err(failed())?;
-        {
-            let _file = FileLock::acquire(&beside(&real), 0o600, CODEX_LIMIT)?;
-            if !is_same(seen, &self.live()) {
-                return Ok(false);
-            }
-            prepared.put_in_place().map_err(failed())?;
-        }
-        atomic::sync_folder_of(&real).map_err(failed())?;
-        Ok(true)
-    }
-
     /// Takes the lock that Codex holds while it commits new tokens.
     pub(crate) fn lock_codex(&self) -> Result<FileLock, StoreError> {
         let path = self.home.codex_lock();
         Ok(FileLock::acquire(&path, 0o644, CODEX_LIMIT)?)
-    }
-
-    /// The file that a write of the live login replaces: what a symlink leads to, as Codex does it;
-    /// but a symlink to a saved login is replaced itself, or a switch would write one profile over
-    /// another.
-    fn live_target(&self) -> Result<PathBuf, StoreError> {
-        let path = self.home.auth_json();
-        let real = atomic::real_path(&path).map_err(StoreError::io(&path))?;
-        let of_a_profile = match (real.canonicalize(), self.home.profiles().canonicalize()) {
-            (Ok(real), Ok(profiles)) => real.starts_with(profiles),
-            _ => false,
-        };
-        Ok(if of_a_profile { path } else { real })
     }
 
     fn inside_profiles(&self, name: &ProfileName) -> Result<(), ReadError> {
@@ -272,10 +229,10 @@ fn chosen_in(bytes: Vec<u8>) -> Result<Option<ProfileName>, ReadError> {
 }
 
 /// Keeps a copy of what is about to be replaced and cannot be understood: a login may be in it.
-fn set_aside_unreadable(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn set_aside_unreadable(path: &Path) -> Result<(), StoreError> {
     let worth_keeping = match read::login(path) {
         Ok(_) => false,
-        Err(ReadError::Content(AuthJsonError::NoLogin)) => holds_something(path),
+        Err(ReadError::Content(AuthJsonError::NoLogin)) => may_hold_something(path),
         Err(error) => error.may_hold_a_login(),
     };
     if !worth_keeping {
@@ -287,14 +244,17 @@ fn set_aside_unreadable(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether a file that is no login may still be worth one: a sign-in without an access token may
-/// hold its refresh token, and a field that is not known anything.
-fn holds_something(path: &Path) -> bool {
-    let bytes = match read::bytes(path) {
-        Ok(bytes) => bytes,
-        Err(error) => return error.may_hold_a_login(),
-    };
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+fn may_hold_something(path: &Path) -> bool {
+    match read::bytes(path) {
+        Ok(bytes) => holds_something(&bytes),
+        Err(error) => error.may_hold_a_login(),
+    }
+}
+
+/// Whether what is no login may still be worth one: a sign-in without an access token may hold its
+/// refresh token, and a field that is not known anything.
+pub(crate) fn holds_something(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let fields = serde_json::from_slice::<HashMap<String, Box<RawValue>>>(bytes);
     fields.map_or(true, |fields| {
         fields.iter().any(|(name, value)| {
@@ -303,16 +263,9 @@ fn holds_something(path: &Path) -> bool {
     })
 }
 
-/// Whether the live file still holds what was read before. What cannot be read is set aside by
-/// whoever replaces it.
-pub(crate) fn is_same(before: &LiveRead, now: &LiveRead) -> bool {
-    match (before, now) {
-        (Ok(before), Ok(now)) => {
-            before.identity() == now.identity() && before.holds_same_secrets(now)
-        }
-        (Err(_), Err(_)) => true,
-        _ => false,
-    }
+/// Takes Codex's second lock, which lies beside the real live file.
+pub(crate) fn lock_codex_file(real: &Path) -> Result<FileLock, StoreError> {
+    Ok(FileLock::acquire(&beside(real), 0o600, CODEX_LIMIT)?)
 }
 
 fn beside(file: &Path) -> PathBuf {

@@ -12,6 +12,7 @@ use codex_auth::CredentialError;
 use crate::{
     fs::{ReadError, lock::LockError},
     import::EntryError,
+    live::{LiveUnknown, VaultError},
     profile::ProfileName,
 };
 
@@ -54,6 +55,12 @@ pub enum StoreError {
         /// What is wrong with it.
         source: ReadError,
     },
+    /// Do what the sentence says; everything about saved logins works all the same.
+    #[error("{}", with_action(.0))]
+    LiveUnknown(LiveUnknown),
+    /// Make the keyring take it, and try again.
+    #[error("the login of Codex in the system's keyring was not replaced: of the keyring, {0}")]
+    Keyring(VaultError),
     /// Choose a profile again; until then nobody can say which login should serve.
     #[error("{path} cannot be used: {}", ChooseAgain(source.clone()))]
     ChoiceUnreadable {
@@ -110,6 +117,10 @@ impl StoreError {
             other => storage(path.to_owned(), other),
         }
     }
+}
+
+fn with_action(unknown: &LiveUnknown) -> String {
+    format!("{unknown}: {}", unknown.action())
 }
 
 /// What is wrong with the note of the current profile, and what to do about it.

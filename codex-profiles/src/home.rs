@@ -57,6 +57,12 @@ impl CodexHome {
         self.root.join("auth.json")
     }
 
+    /// Codex's settings, which say where it keeps its login.
+    #[must_use]
+    pub fn config_toml(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
     /// The saved logins, one folder each.
     #[must_use]
     pub fn profiles(&self) -> PathBuf {
@@ -158,6 +164,7 @@ mod tests {
         let home = CodexHome::at("/h");
         for path in [
             home.auth_json(),
+            home.config_toml(),
             home.current_profile(),
             home.state_json(),
             home.refresh_intent("f"),

@@ -12,7 +12,7 @@ use crate::{
     disk::{Disk, ProfilesLock},
     error::StoreError,
     fs::{
-        atomic,
+        ReadError, atomic,
         lock::{FileLock, LockError},
         read,
     },
@@ -114,24 +114,30 @@ impl Disk {
     }
 
     /// A switch that had published its target is finished; one that had not is undone, by
-    /// forgetting it: all it did before was to keep a copy of the live login.
+    /// forgetting it: all it did before was to keep a copy of the live login. While the live login
+    /// is in a keyring that does not open, nobody knows which it was.
     pub(crate) fn settle_switch(&self, _lock: &ProfilesLock) -> Result<(), StoreError> {
         let Some(intent) = self.switch_intent()? else {
             return Ok(());
         };
-        if let Ok(target) = ProfileName::parse(&intent.to)
-            && self.is_published(&target)
-        {
-            self.set_current(&target)?;
-            info!(profile = %target, "a switch that was cut short is finished");
+        if let Ok(target) = ProfileName::parse(&intent.to) {
+            match self.is_published(&target) {
+                Some(true) => {
+                    self.set_current(&target)?;
+                    info!(profile = %target, "a switch that was cut short is finished");
+                }
+                Some(false) => {}
+                None => return Ok(()),
+            }
         }
         self.end_switch()
     }
 
-    fn is_published(&self, target: &ProfileName) -> bool {
+    fn is_published(&self, target: &ProfileName) -> Option<bool> {
         match (self.profile(target), self.live()) {
-            (Ok(target), Ok(live)) => target.identity() == live.identity(),
-            _ => false,
+            (_, Err(ReadError::LiveUnknown(unknown))) if unknown.may_pass() => None,
+            (Ok(target), Ok(live)) => Some(target.identity() == live.identity()),
+            _ => Some(false),
         }
     }
 }

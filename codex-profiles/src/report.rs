@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     error::StoreError,
     fs::ReadError,
+    live::CredentialStoreMode,
     profile::{Condition, Place, Profile},
     state::{ProfileFacts, State},
     store::ProfileStore,
@@ -36,6 +37,15 @@ pub struct LiveReport {
     pub identity: Option<String>,
     /// The profile that holds the same login; without one it is unsaved.
     pub profile: Option<String>,
+    /// Where Codex keeps it: `file`, `keyring`, `auto`, `ephemeral` or `unknown`.
+    pub store: &'static str,
+    /// What messages call that place.
+    #[serde(skip)]
+    pub place: PathBuf,
+    /// Why it is not known, or cannot serve.
+    pub reason: Option<String>,
+    /// What to do about it.
+    pub action: Option<&'static str>,
 }
 
 /// One profile.
@@ -100,7 +110,11 @@ impl ProfileStore {
         Ok(Report {
             codex_home: self.root(),
             current: self.current_if_known().await.map(|name| name.to_string()),
-            live: LiveReport::new(&live, &profiles, &state),
+            live: LiveReport {
+                store: self.disk.live_mode().as_str(),
+                place: self.disk.live_label(),
+                ..LiveReport::new(&live, &profiles, &state)
+            },
             profiles: profiles
                 .iter()
                 .map(|profile| ProfileReport::new(profile, &state))
@@ -115,20 +129,23 @@ impl LiveReport {
         profiles: &[Profile],
         state: &State,
     ) -> Self {
-        let login = live.as_deref().ok();
-        let identity = login.map(AuthDotJson::identity);
+        let identity = live.as_deref().ok().map(AuthDotJson::identity);
         let holds_it = |profile: &&Profile| {
             let own = profile.login.as_ref().map(|login| login.identity());
             identity.is_some() && own == identity
         };
+        let condition = match live {
+            Ok(login) => Some(Condition::of(login, state, Timestamp::now())),
+            Err(ReadError::Missing | ReadError::Content(AuthJsonError::NoLogin)) => None,
+            Err(error) => Some(Condition::Unreadable(error.clone())),
+        };
+        let (reason, action) = condition.as_ref().map(explain).unwrap_or_default();
         Self {
-            state: match live {
-                Ok(login) => LoginState::of(&Condition::of(login, state, Timestamp::now())),
-                Err(ReadError::Missing | ReadError::Content(AuthJsonError::NoLogin)) => {
-                    LoginState::None
-                }
-                Err(_) => LoginState::Unreadable,
-            },
+            state: condition.as_ref().map_or(LoginState::None, LoginState::of),
+            store: CredentialStoreMode::default().as_str(),
+            place: PathBuf::new(),
+            reason,
+            action,
             profile: profiles
                 .iter()
                 .find(holds_it)
@@ -204,6 +221,7 @@ fn mend(error: &ReadError) -> &'static str {
         ReadError::Name(_) => "rename the folder",
         ReadError::Outside => "put the login itself into the folder, not a link to it",
         ReadError::NotRegular => "remove what is in the place of auth.json",
+        ReadError::LiveUnknown(unknown) => unknown.action(),
         ReadError::Io(_) => "mend the permissions",
         ReadError::Content(_) => "restore the file, or log in again",
     }

@@ -131,7 +131,7 @@ impl ProfileStore {
     }
 
     async fn live_login(&self, source: RouteSource) -> Result<Resolved, CredentialError> {
-        let looked_at = self.home().auth_json();
+        let looked_at = self.disk.live_label();
         let login = match self.read(&Place::Live).await {
             Ok(login) => login,
             Err(ReadError::Missing | ReadError::Content(AuthJsonError::NoLogin)) => {

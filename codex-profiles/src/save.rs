@@ -93,8 +93,9 @@ impl ProfileStore {
 
 impl Disk {
     fn live_to_save(&self) -> Result<std::sync::Arc<AuthDotJson>, StoreError> {
-        let path = self.home.auth_json();
+        let path = self.live_label();
         self.live().map_err(|error| match error {
+            ReadError::LiveUnknown(unknown) => StoreError::LiveUnknown(unknown),
             ReadError::Missing | ReadError::Content(AuthJsonError::NoLogin) => {
                 StoreError::NotLoggedIn { looked_at: path }
             }

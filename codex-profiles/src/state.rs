@@ -143,6 +143,15 @@ impl State {
         self.fields.set("live_identity", &identity);
     }
 
+    /// The refresh token that Codex had when its keyring was seen last, by its fingerprint.
+    pub(crate) fn shared_token(&self) -> Option<String> {
+        self.fields.read("shared_token")
+    }
+
+    pub(crate) fn set_shared_token(&mut self, token: Option<&str>) {
+        self.fields.set("shared_token", &token);
+    }
+
     /// Why a token was refused for good, whichever profile it was tried for.
     pub(crate) fn refusal_of(&self, token_fingerprint: &str) -> Option<LoginReason> {
         let profiles: Object = self.fields.read("profiles")?;

@@ -11,6 +11,7 @@ use crate::{
     error::StoreError,
     fs::ReadError,
     home::CodexHome,
+    live::{LiveStore, Vault},
     memory::{CurrentReading, Memory},
     profile::{Condition, Place, Profile, ProfileName},
     refresher::Flights,
@@ -42,6 +43,15 @@ impl ProfileStore {
     /// now are logged, and tried again by whatever needs them.
     pub fn open(home: CodexHome) -> Result<Self, StoreError> {
         Self::open_on(Disk::new(home))
+    }
+
+    /// The same with another [`Vault`] in the place of the system's keyring. Nothing is asked of it
+    /// but where Codex's own settings say that the live login is there.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_with_vault(home: CodexHome, vault: impl Vault) -> Result<Self, StoreError> {
+        Self::open_on(Disk::with(home, LiveStore::new(Arc::new(vault))))
     }
 
     pub(crate) fn open_on(disk: Disk) -> Result<Self, StoreError> {
@@ -156,7 +166,7 @@ impl ProfileStore {
         &self,
         place: &Place,
     ) -> Result<Result<Arc<AuthDotJson>, ReadError>, StoreError> {
-        if let Some(known) = self.memory.login(&self.disk.path_of(place)) {
+        if let Some(known) = self.known_login(place) {
             return Ok(known);
         }
         let (store, place) = (self.clone(), place.clone());
@@ -165,13 +175,28 @@ impl ProfileStore {
 
     /// The same, for code that may block.
     pub(crate) fn read_login(&self, place: &Place) -> Result<Arc<AuthDotJson>, ReadError> {
-        let path = self.disk.path_of(place);
-        if let Some(known) = self.memory.login(&path) {
+        if let Some(known) = self.known_login(place) {
             return known;
         }
+        if self.is_outside_files(place) {
+            return self.disk.recent_live();
+        }
+        let path = self.disk.path_of(place);
         let reading = self.disk.reading(place);
         self.memory.keep_login(path, reading.clone());
         reading.login
+    }
+
+    fn known_login(&self, place: &Place) -> Option<Result<Arc<AuthDotJson>, ReadError>> {
+        if self.is_outside_files(place) {
+            return self.disk.live_store.recent();
+        }
+        self.memory.login(&self.disk.path_of(place))
+    }
+
+    /// Whether no file's stamp tells of changes at this place.
+    fn is_outside_files(&self, place: &Place) -> bool {
+        *place == Place::Live && !self.disk.is_live_a_file()
     }
 
     fn describe(

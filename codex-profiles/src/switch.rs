@@ -11,12 +11,13 @@ use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use crate::{
-    disk::{Disk, MAX_TRIES, ProfilesLock, is_same},
+    disk::{Disk, LiveRead, MAX_TRIES, ProfilesLock},
     error::StoreError,
     faults::Step,
     fs::{ReadError, atomic, lock::FileLock},
     journal::SwitchIntent,
     keep::{Change, Kept, was_spent},
+    live::{LiveUnknown, is_same},
     profile::{Place, ProfileName},
     state::State,
     store::{ProfileStore, blocking},
@@ -39,6 +40,9 @@ pub struct Switched {
     pub kept_as: Option<ProfileName>,
     /// Whether the live file was changed; a Codex that has read it keeps its old login in memory.
     pub published: bool,
+    /// Why the login that Codex itself uses was left as it is, where it could not be replaced. The
+    /// profile serves clients of the router all the same.
+    pub live_unknown: Option<LiveUnknown>,
 }
 
 impl ProfileStore {
@@ -79,6 +83,13 @@ impl ProfileStore {
     }
 }
 
+/// What became of the two logins of a switch.
+struct InPlace {
+    kept: Option<Kept>,
+    published: bool,
+    unknown: Option<LiveUnknown>,
+}
+
 impl Disk {
     fn switch_to(&self, target: &ProfileName) -> Result<Switched, StoreError> {
         let ours = self.home.router();
@@ -105,6 +116,7 @@ impl Disk {
             }
             Err(error) => {
                 self.settle_switch(&lock)?;
+                self.end_switch()?;
                 Err(error)
             }
         }
@@ -145,7 +157,11 @@ impl Disk {
         target: &ProfileName,
         previous: Option<ProfileName>,
     ) -> Result<Switched, StoreError> {
-        let (kept, published) = self.put_target_in_place(lock, target)?;
+        let InPlace {
+            kept,
+            published,
+            unknown,
+        } = self.put_target_in_place(lock, target)?;
         self.step(Step::Published)?;
         self.set_current(target)?;
         self.step(Step::CurrentWritten)?;
@@ -159,16 +175,17 @@ impl Disk {
             saved_back: name_if(Change::Renewed),
             kept_as: name_if(Change::Created),
             published,
+            live_unknown: unknown,
         })
     }
 
     /// Saves the live login back and puts the target in its place; again, when the live login
-    /// changed between the two. Says what was kept, and whether anything was published.
+    /// changed between the two.
     fn put_target_in_place(
         &self,
         lock: &ProfilesLock,
         target: &ProfileName,
-    ) -> Result<(Option<Kept>, bool), StoreError> {
+    ) -> Result<InPlace, StoreError> {
         for _ in 0..MAX_TRIES {
             let live = self.live();
             let kept = match &live {
@@ -178,17 +195,34 @@ impl Disk {
             self.step(Step::SavedBack)?;
             // Read after saving back, which may just have renewed it.
             let login = self.target(target)?;
-            let mut is_as_saved = true;
+            let (mut is_as_saved, mut unknown) = (true, None);
             let published = self.change_live(|now| {
                 is_as_saved = is_same(&live, now);
+                unknown = unknown_in(now);
                 let there = now.as_ref().is_ok_and(|now| now.holds_same_secrets(&login));
                 (is_as_saved && !there).then(|| AuthDotJson::clone(&login))
-            })?;
+            });
+            let published = match published {
+                // A keyring that shows its entry and takes none is as good as one out of reach.
+                Err(StoreError::Keyring(error)) => {
+                    unknown = Some(error.into());
+                    false
+                }
+                Err(StoreError::LiveUnknown(error)) => {
+                    unknown = Some(error);
+                    false
+                }
+                published => published?,
+            };
             if is_as_saved {
-                return Ok((kept, published));
+                return Ok(InPlace {
+                    kept,
+                    published,
+                    unknown,
+                });
             }
         }
-        let path = self.home.auth_json();
+        let path = self.live_label();
         Err(StoreError::Contended { path })
     }
 
@@ -223,6 +257,13 @@ impl Disk {
         self.faults
             .at(step)
             .map_err(StoreError::io(self.home.root()))
+    }
+}
+
+fn unknown_in(live: &LiveRead) -> Option<LiveUnknown> {
+    match live {
+        Err(ReadError::LiveUnknown(unknown)) => Some(unknown.clone()),
+        _ => None,
     }
 }
 

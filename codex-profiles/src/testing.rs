@@ -9,7 +9,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{CodexHome, ProfileName, ProfileStore, disk::Disk, fs::atomic, neighbours::Neighbours};
+use crate::{
+    CodexHome, ProfileName, ProfileStore, disk::Disk, fs::atomic, live::Vault,
+    neighbours::Neighbours,
+};
 
 /// A home of its own with a fake issuer of its own.
 pub(crate) struct World {
@@ -35,10 +38,20 @@ impl World {
 
     /// The same, with a Codex running, or not.
     pub(crate) fn store_beside(&self, neighbours: Neighbours) -> ProfileStore {
+        let store = ProfileStore::open(self.home.clone()).unwrap();
+        self.connect(store, neighbours)
+    }
+
+    /// A store with another keyring, as a process that starts now would have it.
+    pub(crate) fn store_over(&self, vault: impl Vault) -> ProfileStore {
+        let store = ProfileStore::open_with_vault(self.home.clone(), vault).unwrap();
+        self.connect(store, Neighbours::assumed(false))
+    }
+
+    fn connect(&self, store: ProfileStore, neighbours: Neighbours) -> ProfileStore {
         let issuer = Issuer::new(self.fake.issuer_url());
-        let store = ProfileStore::open(self.home.clone())
-            .unwrap()
-            .with_token_endpoint(TokenEndpoint::new(reqwest::Client::new(), issuer));
+        let endpoint = TokenEndpoint::new(reqwest::Client::new(), issuer);
+        let store = store.with_token_endpoint(endpoint);
         let disk = Disk {
             neighbours,
             ..Disk::clone(&store.disk)

@@ -31,7 +31,11 @@ fn list_json_has_the_shape_of_the_contract() {
     let home = Home::with(&[("work", work), ("key", fake.api_key_auth_json("sk-listed"))]);
     let list = home.list();
     assert_eq!(keys(&list), ["codex_home", "current", "live", "profiles"]);
-    assert_eq!(keys(&list["live"]), ["identity", "profile", "state"]);
+    let fixed = ["identity", "profile", "state"];
+    let added = ["action", "reason", "store"];
+    let mut expected = [fixed, added].concat();
+    expected.sort_unstable();
+    assert_eq!(keys(&list["live"]), expected);
     assert_eq!(
         Path::new(list["codex_home"].as_str().unwrap()),
         home.path("").components().as_path()
@@ -158,7 +162,8 @@ fn an_empty_home_is_no_error_and_says_what_to_do() {
     );
     assert_eq!(
         list["live"],
-        json!({"state": "none", "identity": null, "profile": null})
+        json!({"state": "none", "identity": null, "profile": null,
+            "store": "file", "reason": null, "action": null})
     );
     assert_eq!(
         fs::read_dir(home.path("")).unwrap().count(),

@@ -13,6 +13,7 @@ mod files;
 mod gate;
 mod harness;
 mod keeping;
+mod keyring;
 mod model_list;
 mod other_paths;
 mod profile_names;

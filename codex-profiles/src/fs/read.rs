@@ -11,7 +11,7 @@ use std::{
 
 use codex_auth::{AuthDotJson, AuthJsonError, auth_json::MAX_BYTES};
 
-use crate::{fs::stamp::Stamp, profile::ProfileNameError};
+use crate::{fs::stamp::Stamp, live::LiveUnknown, profile::ProfileNameError};
 
 /// Pauses before reading a half-written file again: Codex before 0.169 truncates and then writes.
 const PAUSES: [Duration; 5] = [
@@ -43,6 +43,9 @@ pub enum ReadError {
     /// It was read and understood, or not; the source says in which way.
     #[error(transparent)]
     Content(#[from] AuthJsonError),
+    /// It is Codex's own, and where Codex keeps it nobody else can look.
+    #[error(transparent)]
+    LiveUnknown(#[from] LiveUnknown),
     /// The operating system refused.
     #[error("it cannot be read: {0}")]
     Io(Arc<io::Error>),

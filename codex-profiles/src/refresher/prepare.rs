@@ -196,6 +196,7 @@ impl Disk {
         if let Some(prepared) = self.leave_to_codex(wish, login)? {
             return Ok(prepared);
         }
+        self.leave_shared_token_alone(&token)?;
         self.bring_home(&wish.place, login)?;
         self.probe(&wish.place, login)?;
         let intent = RefreshIntent::new(&wish.place, token, attempts);

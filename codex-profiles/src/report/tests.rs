@@ -44,7 +44,8 @@ async fn an_empty_home_and_an_unsaved_login_are_told_apart() {
     let empty = report(&world.store()).await;
     assert_eq!(
         empty["live"],
-        json!({"state": "none", "identity": null, "profile": null})
+        json!({"state": "none", "identity": null, "profile": null,
+            "store": "file", "reason": null, "action": null})
     );
     assert_eq!(
         (&empty["current"], &empty["profiles"]),

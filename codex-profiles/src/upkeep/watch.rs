@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 use crate::{fs::atomic, home::CodexHome};
 
 /// The files whose change says something; locks and temporary files come and go all the time.
-const TELLING: [&str; 3] = ["auth.json", ".current_profile", "state.json"];
+const TELLING: [&str; 4] = ["auth.json", "config.toml", ".current_profile", "state.json"];
 
 /// Watches the files of one home for as long as it lives.
 pub(super) struct HomeWatch {

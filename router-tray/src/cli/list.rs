@@ -93,6 +93,13 @@ fn state(profile: &ProfileReport) -> String {
 }
 
 fn live_note(report: &Report) -> Option<String> {
+    if report.live.state == LoginState::Unreadable
+        && let (Some(reason), Some(action)) = (&report.live.reason, report.live.action)
+    {
+        return Some(format!(
+            "The login that Codex uses itself: {reason}. What helps: {action}."
+        ));
+    }
     match (&report.live.identity, &report.live.profile) {
         (Some(_), None) => {
             Some("The login that Codex uses now is not saved: `codex-router save`".to_owned())
@@ -106,7 +113,7 @@ fn next_steps(report: &Report) -> String {
     format!(
         "No login in {} either. Sign in with `codex-router login`; or run `codex login`, then \
          `codex-router save`.",
-        report.codex_home.join("auth.json").display()
+        report.live.place.display()
     )
 }
 

@@ -3,7 +3,7 @@ use std::{
     net::SocketAddr,
 };
 
-use codex_profiles::{CodexHome, ProfileStore};
+use codex_profiles::{CodexHome, ProfileStore, report::LoginState};
 use codex_proxy::{server::Server, upstream::Targets};
 
 use super::{client, exit::Failure, stop::stop_signal};
@@ -98,11 +98,15 @@ async fn welcome(store: &ProfileStore, address: SocketAddr) -> Result<(), Failur
         (None, Some(_)) => "No profile is chosen: serving the login that Codex uses. \
                             Keep it with `codex-router save`."
             .to_owned(),
+        (None, None) if report.live.state == LoginState::Unreadable => format!(
+            "No profile is chosen: `codex-router use NAME`. The login that Codex uses cannot serve: {}",
+            report.live.reason.as_deref().unwrap_or("it cannot be read")
+        ),
         (None, None) if report.profiles.is_empty() => format!(
             "Nobody is logged in: {} holds no login. Sign in with `codex-router login`, or run \
              `codex login` and then `codex-router save`; or try everything without an account: \
              `make demo`.",
-            report.codex_home.join("auth.json").display()
+            report.live.place.display()
         ),
         (None, None) => "No profile is chosen: `codex-router use NAME`.".to_owned(),
     };

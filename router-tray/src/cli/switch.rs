@@ -50,6 +50,13 @@ fn told(switched: &Switched) -> Vec<String> {
     if let Some(kept) = &switched.kept_as {
         lines.push(format!("The login that was in use is kept as `{kept}`."));
     }
+    if let Some(unknown) = &switched.live_unknown {
+        lines.push(format!(
+            "That counts for clients of the router. Codex's own login was not changed: {unknown}. \
+             To change it too, {}.",
+            unknown.action()
+        ));
+    }
     if switched.published {
         let note = "A Codex that is running keeps its account until it is restarted (in VS Code: \
                     Developer: Reload Window), unless it uses the router.";
