@@ -1,10 +1,14 @@
 //! Making a profile the current one, without losing the login that was live before.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use codex_auth::{
     AuthDotJson,
-    refresh::{Freshness, RefreshReason},
+    refresh::{CODEX_WINDOW, Freshness, RefreshReason},
     secret::RefreshToken,
 };
 use jiff::Timestamp;
@@ -25,6 +29,10 @@ use crate::{
 
 /// A refresh that is under way has ended by then.
 const REFRESH_LIMIT: Duration = Duration::from_secs(40);
+
+/// How long a refresh of Codex is waited for. One takes a second, as a rule.
+const CODEX_GRACE: Duration = Duration::from_secs(3);
+const CODEX_POLL: Duration = Duration::from_millis(50);
 
 /// What a switch did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +100,7 @@ struct InPlace {
 
 impl Disk {
     fn switch_to(&self, target: &ProfileName) -> Result<Switched, StoreError> {
+        self.let_codex_finish();
         let ours = self.home.router();
         atomic::create_folder(&ours).map_err(StoreError::io(&ours))?;
         // Taken first, as a refresh does it too.
@@ -119,6 +128,24 @@ impl Disk {
                 self.end_switch()?;
                 Err(error)
             }
+        }
+    }
+
+    /// A Codex that refreshes the live login throws away what it gets when it finds another one in its
+    /// place (wire reference 1.4). In the minutes in which it does so, it is given a moment.
+    fn let_codex_finish(&self) {
+        let Ok(live) = self.live() else { return };
+        let ends = live.access_token_expires_at();
+        let near = ends.is_some_and(|at| at.duration_since(Timestamp::now()) <= CODEX_WINDOW);
+        if !near || live.refresh_token().is_none() || !self.neighbours.may_include_codex(&self.home)
+        {
+            return;
+        }
+        let began = Instant::now();
+        while began.elapsed() < CODEX_GRACE
+            && self.live().is_ok_and(|now| now.holds_same_secrets(&live))
+        {
+            thread::sleep(CODEX_POLL);
         }
     }
 

@@ -90,3 +90,20 @@ async fn without_a_codex_or_with_another_login_nothing_is_waited_for() {
         assert_eq!(world.posts(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_switch_gives_a_running_codex_the_moment_that_its_refresh_takes() {
+    let world = World::new().await;
+    let old = put_everywhere(&world, 120);
+    world.put_profile("other", &world.fake.auth_json(&world.bob()));
+    let newer = world.codex_posts(&old).await;
+    let (live, writes) = (world.home.auth_json(), newer.clone());
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        put(&live, &writes);
+    });
+    let store = world.store_beside(Neighbours::assumed(true));
+    store.use_profile(&name("other")).await.unwrap();
+    assert_eq!(token(&world.profile("work")), token(&newer));
+    assert_eq!(token(&world.live()), token(&world.profile("other")));
+}
