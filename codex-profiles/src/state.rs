@@ -134,6 +134,15 @@ impl State {
         self.change(profile, |facts| facts.set("signed_out", fact));
     }
 
+    /// That a login was not removed but replaced by an import, under the mark of its folder.
+    pub(crate) fn set_replaced(&mut self, mark: &str) {
+        self.change(mark, |facts| facts.set("replaced", &true));
+    }
+
+    pub(crate) fn was_replaced(&self, mark: &str) -> bool {
+        self.facts(mark).read("replaced").unwrap_or(false)
+    }
+
     /// Whose login was live when that was looked at last, by the fingerprint of its identity.
     pub(crate) fn live_identity(&self) -> Option<String> {
         self.fields.read("live_identity")

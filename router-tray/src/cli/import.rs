@@ -143,7 +143,10 @@ fn told(imported: &Imported) -> String {
     let name = &imported.saved.name;
     match (imported.saved.created, imported.saved.renewed) {
         (true, _) => format!("saved as `{name}`"),
-        (false, true) => format!("renewed `{name}`"),
+        (false, true) => format!(
+            "renewed `{name}`; what it held is put away, and `codex-router restore {name}` brings \
+             that back"
+        ),
         (false, false) => format!("`{name}` holds this login already, as new or newer"),
     }
 }

@@ -64,7 +64,11 @@ pub(crate) async fn restore(store: &ProfileStore, profile: &str) -> Result<(), F
         }
         restored => restored?,
     };
-    let mut lines = vec![format!("`{profile}` is back.")];
+    let mut lines = vec![if restored.took_back_import {
+        format!("`{profile}` holds what it held before the import, which is put away instead.")
+    } else {
+        format!("`{profile}` is back.")
+    }];
     if restored.renewed {
         lines.push("Its login had gone on elsewhere, so its tokens are those of now.".to_owned());
     }
