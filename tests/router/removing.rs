@@ -48,7 +48,9 @@ fn a_label_is_taken_back_by_an_empty_one_and_holds_no_control_characters() {
         done(&home.run(nothing));
         assert_eq!(home.listed("work")["label"], json!(null));
     }
-    assert_eq!(home.run(&["label", "work", "a\u{1b}[31m"]).code, Some(2));
+    for bad in ["a\u{1b}[31m", "a\u{202e}b", &"x".repeat(121)] {
+        assert_eq!(home.run(&["label", "work", bad]).code, Some(2), "{bad:?}");
+    }
     assert_eq!(home.run(&["label", "nobody", "x"]).code, Some(4));
 }
 

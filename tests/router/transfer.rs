@@ -161,6 +161,39 @@ fn each_file_is_told_of_and_a_bad_one_stops_no_other() {
 }
 
 #[test]
+fn nothing_in_a_file_or_in_its_name_steers_the_terminal() {
+    let (fake, home) = (fake(), Home::empty());
+    let evil = "e\u{1b}[2J\u{9b}31m\u{202e}\u{2066}x";
+    let account = Account::new("user-e", "acct-e").email(&format!("{evil}@work.example"));
+    let login = fake.auth_json(&account.plan(evil));
+    let export = json!({"format": "codex-router-login", "version": 1, "name": "a",
+        "label": evil, "auth": login});
+    write(&home.path(&format!("in/{evil}.json")), export.to_string());
+    write(&home.path(&format!("in/{evil}-2.json")), "{}");
+    let other = fake.auth_json(&Account::new("user-f", "acct-f").email(evil));
+    write(&home.path("profiles/b/auth.json"), other.to_string());
+    write(&home.path(&format!("profiles/{evil}/auth.json")), "{}");
+    let folder = home.path(&format!("evil {evil}"));
+    write(&folder.join("auth.json"), "{}");
+    let of_home = [("CODEX_HOME", text(&folder))];
+    for ran in [
+        home.run(&["import", text(&home.path("in"))]),
+        home.run(&["import", text(&home.path(evil))]),
+        home.run(&["list"]),
+        home.run(&["remove", "b", "--purge"]),
+        home.run_with(&["list"], &of_home),
+        home.run_with(&["list", "--homes"], &of_home),
+        home.run_with(&["save"], &of_home),
+    ] {
+        let printed = ran.stdout + &ran.stderr;
+        let steers = |c: char| (c.is_control() && c != '\n') || "\u{202e}\u{2066}".contains(c);
+        assert!(!printed.contains(steers), "{printed:?}");
+        assert!(!printed.trim().is_empty());
+    }
+    assert_eq!(home.listed("a")["label"], "e[2J31mx");
+}
+
+#[test]
 fn a_codex_home_is_imported_with_the_names_of_its_profiles() {
     let (fake, home) = home();
     let other = Home::with(&[

@@ -2,6 +2,8 @@
 
 use std::{fmt, io, time::Duration};
 
+use crate::text::printable;
+
 /// Why a sign-in brought no login; each variant is a different thing for the caller to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -106,12 +108,6 @@ impl fmt::Display for Denial {
             }
         }
     }
-}
-
-/// What a server said, so that it cannot spoil a terminal or fill a screen.
-pub(super) fn printable(text: &str, longest: usize) -> String {
-    let safe = text.chars().filter(|c| !c.is_control());
-    safe.take(longest).collect()
 }
 
 fn joined(ports: &[u16]) -> String {

@@ -4,6 +4,8 @@ use codex_auth::login::SignInError;
 use codex_profiles::{SignOutError, StoreError};
 use codex_proxy::server::ServerError;
 
+use super::text;
+
 /// Why a command failed: one sentence, and the exit code that scripts go by.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -69,7 +71,7 @@ impl Failure {
 
     /// Says it on standard error.
     pub(crate) fn report(self) -> ExitCode {
-        eprintln!("codex-router: {}", self.message);
+        eprintln!("codex-router: {}", text::shown(&self.message));
         ExitCode::from(self.kind as u8)
     }
 

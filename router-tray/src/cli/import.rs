@@ -12,7 +12,7 @@ use codex_profiles::{
     import::{self, Contents, Entry, Format, ImportError, ImportFile, Imported},
 };
 
-use super::{exit::Failure, passphrase::Passphrase};
+use super::{exit::Failure, passphrase::Passphrase, text};
 
 const TWO_OWNERS: &str = "These are copies, and a refresh token works once: the program or machine \
     they came from must not go on\nusing them, or one of the two is logged out. To have a login in \
@@ -86,7 +86,7 @@ impl Outcome {
         format: Format,
         imported: Imported,
     ) -> Result<(), Failure> {
-        let path = file.path.display();
+        let path = text::path(&file.path);
         writeln!(io::stdout(), "{path} ({format}): {}", told(&imported))?;
         let changed = imported.saved.created || imported.saved.renewed;
         self.has_two_owners |= changed && imported.has_refresh_token;
@@ -97,7 +97,8 @@ impl Outcome {
     }
 
     fn fail(&mut self, path: &Path, error: &impl fmt::Display) {
-        eprintln!("codex-router: {}: {error}", path.display());
+        let told = format!("{}: {error}", path.display());
+        eprintln!("codex-router: {}", text::shown(&told));
         self.failed += 1;
     }
 

@@ -15,6 +15,7 @@ mod serve;
 mod sign_out;
 mod stop;
 mod switch;
+mod text;
 
 use std::{io::IsTerminal as _, process::ExitCode};
 

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use codex_profiles::{ProfileName, ProfileStore, StoreError};
+use codex_auth::text::printable;
+use codex_profiles::{ProfileName, ProfileStore, StoreError, state::MAX_LABEL_CHARS};
 
 use super::exit::Failure;
 
@@ -21,8 +22,10 @@ pub(crate) async fn label(
 ) -> Result<(), Failure> {
     let profile = name(profile)?;
     let label = text.map(str::trim).filter(|text| !text.is_empty());
-    if label.is_some_and(|label| label.contains(char::is_control)) {
-        return Err(Failure::usage("a label cannot hold control characters"));
+    if label.is_some_and(|label| printable(label, MAX_LABEL_CHARS) != label) {
+        return Err(Failure::usage(format!(
+            "a label has at most {MAX_LABEL_CHARS} characters, and no control characters in it"
+        )));
     }
     store.label(&profile, label.map(str::to_owned)).await?;
     say(&[match label {

@@ -3,7 +3,7 @@ use std::io::{self, Write as _};
 use codex_auth::AuthDotJson;
 use codex_profiles::{KeptSignIn, ProfileName};
 
-use crate::cli::exit::Failure;
+use crate::cli::{exit::Failure, text};
 
 /// An account need not have an organization that could own a key.
 pub(super) const NO_KEY: &str = "The issuer gave no API key for this account.";
@@ -50,7 +50,7 @@ fn who(login: &AuthDotJson) -> String {
         facts => format!("{} ({})", email.unwrap_or_default(), facts.join(", ")),
     };
     // A title is whatever somebody typed.
-    shown.chars().filter(|c| !c.is_control()).collect()
+    text::shown(&shown).replace('\n', " ")
 }
 
 fn place(kept: &KeptSignIn, wanted: Option<&ProfileName>) -> String {
