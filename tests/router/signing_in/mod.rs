@@ -3,7 +3,7 @@
 mod browser;
 mod proxy;
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use fake_openai::{Account, FakeOpenAi, Fault};
 use reqwest::redirect::Policy;
@@ -179,6 +179,47 @@ async fn a_paste_that_never_comes_is_a_failure_that_leaves_nothing() {
         ran.stderr
     );
     assert!(files(&home.path("")).is_empty());
+}
+
+#[tokio::test]
+async fn ctrl_c_while_the_code_is_redeemed_keeps_the_login() {
+    let (fake, home) = (fake(), Home::empty());
+    let slow = Fault::refresh_delayed(Duration::from_millis(800));
+    fake.fault(slow);
+    let mut running = Running::start(&home, &fake, &["login", "--paste", "work"]);
+    let redirect = redirect_of(&running.url().await).await;
+    running.type_line(&redirect);
+    crate::harness::until("the exchange", || {
+        !fake.requests_to("/oauth/token").is_empty()
+    })
+    .await;
+    running.interrupt();
+    let ran = running.ended().await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("nothing was changed"));
+    assert_eq!(home.listed("work")["state"], "ok");
+}
+
+#[tokio::test]
+async fn a_second_ctrl_c_gives_up_and_says_what_that_may_mean() {
+    let (fake, home) = (fake(), Home::empty());
+    fake.fault(Fault::refresh_delayed(Duration::from_secs(20)));
+    let mut running = Running::start(&home, &fake, &["login", "--paste", "work"]);
+    let redirect = redirect_of(&running.url().await).await;
+    running.type_line(&redirect);
+    crate::harness::until("the exchange", || {
+        !fake.requests_to("/oauth/token").is_empty()
+    })
+    .await;
+    running.interrupt();
+    crate::harness::until("it said that it waits", || {
+        running.complaints().contains("once more")
+    })
+    .await;
+    running.interrupt();
+    let ran = running.ended().await;
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("stayed behind"), "{}", ran.stderr);
 }
 
 #[tokio::test]
