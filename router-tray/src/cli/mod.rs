@@ -8,6 +8,7 @@ mod homes;
 mod import;
 mod list;
 mod login;
+mod out;
 mod passphrase;
 mod profiles;
 mod save;

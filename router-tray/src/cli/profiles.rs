@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use codex_auth::text::printable;
 use codex_profiles::{ProfileName, ProfileStore, StoreError, state::MAX_LABEL_CHARS};
 
-use super::exit::Failure;
+use super::{exit::Failure, text};
 
 /// `rename A B`.
 pub(crate) async fn rename(store: &ProfileStore, from: &str, to: &str) -> Result<(), Failure> {
@@ -62,7 +62,10 @@ pub(crate) async fn restore(store: &ProfileStore, profile: &str) -> Result<(), F
     let profile = name(profile)?;
     let restored = match store.restore(&profile).await {
         Err(error @ StoreError::NameTaken(_)) => {
-            let advice = format!("give that one another name first: `rename {profile} NAME`");
+            let advice = format!(
+                "give that one another name first: `rename {} NAME`",
+                text::word(&profile)
+            );
             return Err(Failure::from(error).advise(&advice));
         }
         restored => restored?,
@@ -83,10 +86,11 @@ pub(crate) async fn restore(store: &ProfileStore, profile: &str) -> Result<(), F
 }
 
 fn put_away(profile: &ProfileName) -> [String; 3] {
+    let word = text::word(profile);
     [
-        format!("Removed `{profile}`. `codex-router restore {profile}` brings it back."),
+        format!("Removed `{profile}`. `codex-router restore {word}` brings it back."),
         "What is kept is still a login, with its tokens, and nobody keeps it alive.".to_owned(),
-        format!("`codex-router remove {profile} --purge` deletes it for good; OpenAI is not told."),
+        format!("`codex-router remove {word} --purge` deletes it for good; OpenAI is not told."),
     ]
 }
 

@@ -282,10 +282,42 @@ async fn an_api_key_is_read_from_standard_input_and_never_shown() {
     let ran = running.ended().await;
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stdout.contains("Saved as `key`."), "{}", ran.stdout);
+    assert!(ran.stdout.contains("was not tried"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("Signed in") && ran.stderr.is_empty());
     assert!(!(ran.stdout + &ran.stderr).contains("sk-planted"));
     let expected = json!({"auth_mode": "apikey", "OPENAI_API_KEY": "sk-planted-key-of-the-test"});
     assert_eq!(read_json(&home.profile("key")), expected);
     assert!(fake.requests().is_empty(), "nobody is asked about a key");
+}
+
+#[tokio::test]
+async fn the_same_api_key_is_there_already_and_an_odd_one_is_remarked_upon() {
+    let (fake, home) = (fake(), Home::empty());
+    let mut said = Vec::new();
+    for key in ["odd-planted", "odd-planted"] {
+        let mut running = Running::start(&home, &fake, &["login", "my key", "--api-key"]);
+        running.type_line(key);
+        let ran = running.ended().await;
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert!(ran.stderr.contains("sk-"), "{}", ran.stderr);
+        assert!(!(ran.stdout.clone() + &ran.stderr).contains("planted"));
+        said.push(ran.stdout);
+    }
+    assert!(said[0].contains("codex-router use 'my key'"), "{said:?}");
+    assert!(said[1].contains("holds this key already"), "{said:?}");
+}
+
+#[tokio::test]
+async fn an_empty_variable_for_certificates_hides_no_other() {
+    let home = Home::empty();
+    let missing = home.path("no-such.pem");
+    let environment = [
+        ("CODEX_CA_CERTIFICATE", ""),
+        ("SSL_CERT_FILE", missing.to_str().unwrap()),
+    ];
+    let ran = home.run_with(&["login", "--api-key"], &environment);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("no-such.pem"), "{}", ran.stderr);
 }
 
 #[tokio::test]
