@@ -6,7 +6,7 @@ use super::text;
 
 /// Prints a line.
 pub(crate) fn say(line: &str) -> io::Result<()> {
-    match writeln!(io::stdout(), "{line}") {
+    match writeln!(io::stdout(), "{}", text::shown(line)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         said => said,
     }
