@@ -78,7 +78,8 @@ impl Export {
 
     fn put(&self, bytes: &[u8]) -> Result<(), Failure> {
         let Some(path) = self.file() else {
-            return Ok(io::stdout().write_all(bytes)?);
+            // Half an export is none, whoever stopped to read it.
+            return io::stdout().write_all(bytes).map_err(Failure::failed);
         };
         let put = if self.force {
             atomic::replace(path, bytes)
