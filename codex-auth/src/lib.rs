@@ -35,6 +35,7 @@ mod request;
 #[cfg(feature = "refresh")]
 pub mod revoke;
 pub mod secret;
+pub mod text;
 
 pub use auth_json::{AuthDotJson, AuthJsonError, AuthMode};
 pub use claims::{IdTokenClaims, Identity, PlanType};

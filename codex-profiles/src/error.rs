@@ -7,7 +7,8 @@ use std::{
     sync::Arc,
 };
 
-use codex_auth::CredentialError;
+use codex_auth::{CredentialError, ProfileRef};
+use jiff::Timestamp;
 
 use crate::{
     fs::{ReadError, lock::LockError},
@@ -35,6 +36,14 @@ pub enum StoreError {
     /// Choose another name.
     #[error("there is a profile named `{0}` already")]
     NameTaken(ProfileName),
+    /// Move those files elsewhere: only what is ours is deleted.
+    #[error("{path} is not deleted: there is more in it than a login, `{name}` for one")]
+    MoreThanALogin {
+        /// The folder concerned.
+        path: PathBuf,
+        /// One of the files that are not ours.
+        name: String,
+    },
     /// Choose another name: that profile is somebody else's login.
     #[error("profile `{0}` holds the login of another account")]
     OtherIdentity(ProfileName),
@@ -44,6 +53,17 @@ pub enum StoreError {
     /// Sign in anew, or import from elsewhere.
     #[error(transparent)]
     Import(#[from] EntryError),
+    /// Mend the clock, here or there; or sign in anew.
+    #[error(
+        "it is dated {at}, which is yet to come, and so it is not put in the place of the login \
+         `{holder}`"
+    )]
+    FromTheFuture {
+        /// The date in the file.
+        at: Timestamp,
+        /// Who has a login of that identity.
+        holder: ProfileRef,
+    },
     /// Refresh it once, which brings an id token, or log in to it again.
     #[error("profile `{0}` has no id token, and so Codex could not read it")]
     CodexCannotRead(ProfileName),

@@ -55,6 +55,9 @@ pub enum ExportError {
     /// Decrypt it with the age program and the key, then import what comes out.
     #[error("it is encrypted for a key and not under a passphrase: decrypt it with `age` first")]
     NotUnderPassphrase,
+    /// It was made to cost its reader hours; no export of ours is.
+    #[error("it would take too much work to open: it was not made by Codex Router")]
+    TooMuchWork,
     /// It is cut, changed, or of a version that is not known.
     #[error("it is no whole age file: {0}")]
     Damaged(String),
@@ -130,6 +133,8 @@ fn encrypt_with(
 
 fn refused(error: DecryptError) -> ExportError {
     match error {
+        // First of all: age's own text for it panics at a work factor that no file has for good.
+        DecryptError::ExcessiveWork { .. } => ExportError::TooMuchWork,
         DecryptError::DecryptionFailed | DecryptError::NoMatchingKeys => {
             ExportError::WrongPassphrase
         }
@@ -228,10 +233,15 @@ mod tests {
         let bytes = age_binary(&file);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let at = text.find(" 4\n").unwrap();
-        let mut costly = bytes[..at].to_vec();
-        costly.extend_from_slice(b" 30\n");
-        costly.extend_from_slice(&bytes[at + 3..]);
-        assert!(decrypt(&costly, &passphrase("x")).is_err());
+        for factor in [21, 30, 63, 64, 255] {
+            let mut costly = bytes[..at].to_vec();
+            costly.extend_from_slice(format!(" {factor}\n").as_bytes());
+            costly.extend_from_slice(&bytes[at + 3..]);
+            let refused = decrypt(&costly, &passphrase("x")).unwrap_err();
+            let text = refused.to_string();
+            assert!(matches!(refused, ExportError::TooMuchWork), "{text}");
+            assert!(text.contains("too much work"), "{text}");
+        }
     }
 
     fn age_binary(armored: &str) -> Vec<u8> {

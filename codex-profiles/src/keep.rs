@@ -153,7 +153,7 @@ impl Disk {
     }
 
     /// Writes a newer copy of the same login into a profile, with the fields only the old one had.
-    fn renew(
+    pub(crate) fn renew(
         &self,
         lock: &ProfilesLock,
         name: &ProfileName,
@@ -377,7 +377,7 @@ fn is_succeeded(own: &AuthDotJson, login: &AuthDotJson, spent: &str) -> bool {
 }
 
 /// `login`, with the fields that only `old` has.
-fn in_place_of(old: &AuthDotJson, login: &AuthDotJson) -> AuthDotJson {
+pub(crate) fn in_place_of(old: &AuthDotJson, login: &AuthDotJson) -> AuthDotJson {
     let mut login = login.clone();
     login.carry_unknown_from(old);
     login.carry_id_token_from(old);

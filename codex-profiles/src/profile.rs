@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use codex_auth::{
     AuthDotJson, LoginReason, ProfileRef,
     secret::{AccessToken, RefreshToken},
+    text::printable,
 };
 use jiff::Timestamp;
 
@@ -40,7 +41,7 @@ pub enum ProfileNameError {
     /// It would reach into another folder.
     #[error("a profile name cannot hold `/` or `\\`")]
     Separator,
-    /// It would spoil a terminal or a log.
+    /// It would spoil a terminal or a log, or look like another name.
     #[error("a profile name cannot hold control characters")]
     ControlCharacter,
     /// A hidden folder, `..`, or something a command would take for an option.
@@ -69,7 +70,7 @@ impl ProfileName {
         if text.contains(['/', '\\']) {
             return Err(ProfileNameError::Separator);
         }
-        if text.contains(char::is_control) {
+        if printable(text, MAX_NAME_BYTES) != text {
             return Err(ProfileNameError::ControlCharacter);
         }
         if text.starts_with(['.', '-']) {
@@ -242,6 +243,7 @@ mod tests {
             ("a\\b", E::Separator),
             ("a\nb", E::ControlCharacter),
             ("a\0b", E::ControlCharacter),
+            ("a\u{202e}b", E::ControlCharacter),
             ("Live", E::Reserved),
         ] {
             assert_eq!(ProfileName::parse(text), Err(error), "{text:?}");

@@ -3,7 +3,10 @@
 //! A removed profile lies in a hidden folder of `profiles/`, `.removed-<name>-<time>`. It is a
 //! login that nobody keeps alive: its refresh token ends some weeks after its last use.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use codex_auth::AuthDotJson;
 use jiff::Timestamp;
@@ -11,7 +14,8 @@ use jiff::Timestamp;
 use crate::{
     disk::{Disk, ProfilesLock},
     error::StoreError,
-    fs::atomic,
+    fs::{atomic, read},
+    keep::in_place_of,
     profile::ProfileName,
     state::State,
     store::{ProfileStore, blocking},
@@ -27,6 +31,8 @@ pub struct Restored {
     pub renewed: bool,
     /// How many copies that were removed earlier under this name are still kept.
     pub older: usize,
+    /// Whether an import was taken back: what it had brought is put away in its turn.
+    pub took_back_import: bool,
 }
 
 impl ProfileStore {
@@ -36,7 +42,8 @@ impl ProfileStore {
     /// becomes a profile of its own, `unsaved-<n>`.
     ///
     /// # Errors
-    /// [`StoreError::UnknownProfile`], [`StoreError::IsCurrent`], and those of writing.
+    /// [`StoreError::UnknownProfile`]; [`StoreError::IsCurrent`], unless it is the only one, which
+    /// leaves nothing chosen; and those of writing.
     pub async fn remove(&self, name: &ProfileName) -> Result<(), StoreError> {
         let (disk, name) = (self.disk.clone(), name.clone());
         blocking(move || disk.remove(&disk.lock_profiles()?, &name)).await
@@ -44,6 +51,9 @@ impl ProfileStore {
 
     /// Brings back what was last removed under this name, with its label. Where a newer copy of
     /// the same login was kept meanwhile, its tokens are taken over: the old ones may be spent.
+    ///
+    /// Where an [import](Self::import) replaced the login of the profile, it gets back what it held,
+    /// as it was; and what had been imported, if this is done once more.
     ///
     /// ```
     /// use codex_auth::{AuthDotJson, secret::ApiKey};
@@ -75,13 +85,18 @@ impl ProfileStore {
     /// how many copies that were.
     ///
     /// # Errors
-    /// [`StoreError::UnknownProfile`] when there is neither, [`StoreError::IsCurrent`], and those
-    /// of writing.
+    /// [`StoreError::UnknownProfile`] when there is neither, [`StoreError::IsCurrent`],
+    /// [`StoreError::MoreThanALogin`] before anything is deleted, and those of writing.
     pub async fn purge(&self, name: &ProfileName) -> Result<usize, StoreError> {
         let (disk, name) = (self.disk.clone(), name.clone());
         blocking(move || disk.purge(&disk.lock_profiles()?, &name)).await
     }
 }
+
+/// How the files begin that are ours to delete: a login and what was set aside of it, and the
+/// temporary files that a power cut left.
+const OURS: [&str; 2] = [AUTH_JSON, atomic::TEMPORARY_PREFIX];
+const AUTH_JSON: &str = "auth.json";
 
 /// A profile that was removed.
 struct Removed {
@@ -98,10 +113,8 @@ impl Disk {
         if path.symlink_metadata().is_err() {
             return Err(StoreError::UnknownProfile(name.clone()));
         }
-        if self.current()?.as_ref() == Some(name) {
-            return Err(StoreError::IsCurrent(name.clone()));
-        }
-        let mark = removed_prefix(name) + &Timestamp::now().as_nanosecond().to_string();
+        self.give_up_choice(name)?;
+        let mark = new_mark(name);
         let hidden = self.home.profiles().join(&mark);
         atomic::rename_folder(&path, &hidden).map_err(StoreError::io(&path))?;
         // A profile that takes this name next is not to inherit the label.
@@ -109,24 +122,102 @@ impl Disk {
     }
 
     fn restore(&self, lock: &ProfilesLock, name: &ProfileName) -> Result<Restored, StoreError> {
-        let target = self.home.profile(name);
-        if target.symlink_metadata().is_ok() {
-            return Err(StoreError::NameTaken(name.clone()));
-        }
+        let is_taken = self.home.profile(name).symlink_metadata().is_ok();
         let mut kept = self.removed(name)?;
-        let Some(latest) = kept.pop() else {
-            return Err(StoreError::NothingRemoved(name.clone()));
-        };
+        let latest = kept.pop();
+        let replaced = latest.as_ref().map(|latest| self.was_replaced(latest));
+        let replaced = replaced.transpose()?.unwrap_or(false);
+        match latest {
+            Some(latest) if is_taken && replaced => self.take_back(lock, name, &latest, kept.len()),
+            _ if is_taken => Err(StoreError::NameTaken(name.clone())),
+            Some(latest) => self.bring_back(lock, name, &latest, kept.len()),
+            None => Err(StoreError::NothingRemoved(name.clone())),
+        }
+    }
+
+    fn bring_back(
+        &self,
+        lock: &ProfilesLock,
+        name: &ProfileName,
+        latest: &Removed,
+        older: usize,
+    ) -> Result<Restored, StoreError> {
+        let target = self.home.profile(name);
         atomic::rename_folder(&latest.path, &target).map_err(StoreError::io(&latest.path))?;
         self.move_facts(&latest.mark, name.as_str())?;
         Ok(Restored {
             removed_at: Timestamp::from_nanosecond(latest.at).ok(),
             renewed: self.renew_from_copies(lock, name)?,
-            older: kept.len(),
+            older,
+            took_back_import: false,
         })
     }
 
+    /// Gives a profile the login that an import replaced, and Codex too if the import got that far.
+    fn take_back(
+        &self,
+        lock: &ProfilesLock,
+        name: &ProfileName,
+        latest: &Removed,
+        older: usize,
+    ) -> Result<Restored, StoreError> {
+        let path = latest.path.join(AUTH_JSON);
+        let old = read::login(&path).map_err(StoreError::unusable(&path))?;
+        let imported = self.profile(name).ok();
+        if let Some(imported) = &imported {
+            self.put_away(lock, name, imported)?;
+        }
+        self.write_profile(lock, name, &old)?;
+        self.change_live(|live| {
+            let live = live.as_ref().ok()?;
+            let is_imported = imported.as_ref()?.holds_same_secrets(live);
+            is_imported.then(|| in_place_of(live, &old))
+        })?;
+        delete(latest)?;
+        State::update(&self.home, |state| state.forget_profile(&latest.mark))?;
+        Ok(Restored {
+            removed_at: Timestamp::from_nanosecond(latest.at).ok(),
+            renewed: false,
+            older,
+            took_back_import: true,
+        })
+    }
+
+    /// Keeps a profile's login as if it had been removed: an import is about to take its place.
+    pub(crate) fn put_away(
+        &self,
+        _lock: &ProfilesLock,
+        name: &ProfileName,
+        login: &AuthDotJson,
+    ) -> Result<(), StoreError> {
+        let mark = new_mark(name);
+        let path = self.home.profiles().join(&mark).join(AUTH_JSON);
+        atomic::write(&path, &login.to_bytes()).map_err(StoreError::io(&path))?;
+        State::update(&self.home, |state| state.set_replaced(&mark)).map(drop)
+    }
+
+    fn was_replaced(&self, removed: &Removed) -> Result<bool, StoreError> {
+        Ok(State::load(&self.home)?.was_replaced(&removed.mark))
+    }
+
+    /// The current profile is removed only as the last one: nothing could be chosen in its place.
+    fn give_up_choice(&self, name: &ProfileName) -> Result<(), StoreError> {
+        if self.current()?.as_ref() != Some(name) {
+            return Ok(());
+        }
+        let is_other = |other: &ProfileName| other != name && self.is_taken(other);
+        if self.names()?.iter().any(is_other) {
+            return Err(StoreError::IsCurrent(name.clone()));
+        }
+        let path = self.home.current_profile();
+        atomic::remove(&path).map_err(StoreError::io(&path))
+    }
+
     fn purge(&self, lock: &ProfilesLock, name: &ProfileName) -> Result<usize, StoreError> {
+        refuse_foreign_files(&self.home.profile(name))?;
+        for removed in self.removed(name)? {
+            refuse_foreign_files(&removed.path)?;
+        }
         match self.remove(lock, name) {
             Ok(()) | Err(StoreError::UnknownProfile(_)) => {}
             Err(error) => return Err(error),
@@ -206,14 +297,48 @@ impl Removed {
 /// A symlink is deleted itself: what it leads to is not ours.
 fn delete(removed: &Removed) -> Result<(), StoreError> {
     let path = &removed.path;
-    let deleted = if path.is_symlink() {
-        fs::remove_file(path)
-    } else {
-        fs::remove_dir_all(path)
+    let deleted = || {
+        if path.is_symlink() || path.is_file() {
+            return fs::remove_file(path);
+        }
+        for entry in fs::read_dir(path)?.flatten() {
+            if is_ours(&entry) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        fs::remove_dir(path)
     };
-    deleted
+    deleted()
         .and_then(|()| atomic::sync_folder_of(path))
         .map_err(StoreError::io(path))
+}
+
+/// What is not ours may be precious, and nobody was asked about it.
+fn refuse_foreign_files(folder: &Path) -> Result<(), StoreError> {
+    if !folder.is_dir() || folder.is_symlink() {
+        return Ok(());
+    }
+    let entries = fs::read_dir(folder).map_err(StoreError::io(folder))?;
+    match entries.flatten().find(|entry| !is_ours(entry)) {
+        Some(foreign) => Err(StoreError::MoreThanALogin {
+            path: folder.to_owned(),
+            name: foreign.file_name().to_string_lossy().into_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn is_ours(entry: &fs::DirEntry) -> bool {
+    let is_file = entry.file_type().is_ok_and(|kind| !kind.is_dir());
+    let name = entry.file_name();
+    is_file
+        && OURS
+            .iter()
+            .any(|ours| name.to_string_lossy().starts_with(ours))
+}
+
+fn new_mark(name: &ProfileName) -> String {
+    removed_prefix(name) + &Timestamp::now().as_nanosecond().to_string()
 }
 
 /// Hidden, so never listed; the time of removal follows.

@@ -3,7 +3,7 @@
 //! Copies of one identity are one login, so all of them end. The files stay: a profile that is
 //! signed out says `needs_login`, and signing in again renews it in place.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use codex_auth::{AuthDotJson, AuthMode, LoginReason, refresh::TokenEndpoint, revoke::RevokeError};
 use jiff::Timestamp;
@@ -56,6 +56,15 @@ pub enum SignOutError {
         /// What went wrong.
         source: RevokeError,
     },
+    /// One token was ended at the issuer, and another that a copy holds was not, or it could not be
+    /// noted: sign out again.
+    #[error("profile `{profile}` was signed out in part; run it again: {source}")]
+    InPart {
+        /// The profile.
+        profile: ProfileName,
+        /// What went wrong then.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// A file could not be read, locked or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -85,8 +94,8 @@ impl ProfileStore {
     /// again. Deletes nothing. Says what stopped.
     ///
     /// # Errors
-    /// A [`SignOutError`]. After [`NotRevoked`](SignOutError::NotRevoked) it does no harm to try
-    /// again.
+    /// A [`SignOutError`]. After [`NotRevoked`](SignOutError::NotRevoked) and
+    /// [`InPart`](SignOutError::InPart) it does no harm to try again.
     ///
     /// # Cancellation
     /// A sign-out under way goes on to its end, as long as the runtime does.
@@ -106,12 +115,31 @@ async fn sign_out(
     let (looking, profile) = (disk.clone(), name.clone());
     let scope = blocking(move || looking.scope(&profile)).await??;
     let mut done = Vec::new();
+    match end_every_token(disk, endpoint, &name, &mut done).await {
+        Ok(()) => Ok(scope),
+        Err(source) if done.is_empty() => Err(source),
+        Err(source) => Err(SignOutError::InPart {
+            profile: name,
+            source: match source {
+                SignOutError::NotRevoked { source, .. } => Box::new(source),
+                other => Box::new(other),
+            },
+        }),
+    }
+}
+
+async fn end_every_token(
+    disk: &Arc<Disk>,
+    endpoint: &TokenEndpoint,
+    name: &ProfileName,
+    done: &mut Vec<String>,
+) -> Result<(), SignOutError> {
     for _ in 0..MAX_ROUNDS {
         let (looking, profile, passed) = (disk.clone(), name.clone(), done.clone());
         let turn = blocking(move || looking.turn(&profile, &passed)).await?;
         let Some(turn) = turn else {
             info!(profile = %name, "signed out at the issuer");
-            return Ok(scope);
+            return Ok(());
         };
         let revoked = endpoint.revoke(&turn.login).await;
         revoked.map_err(|source| {
@@ -122,7 +150,7 @@ async fn sign_out(
         let recording = disk.clone();
         blocking(move || recording.record_revoked(&turn)).await?;
     }
-    let path = disk.home.auth_json_of(&name);
+    let path = disk.home.auth_json_of(name);
     Err(StoreError::Contended { path }.into())
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use codex_auth::LoginReason;
+use codex_auth::{LoginReason, text::printable};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -13,6 +13,9 @@ use crate::{
     home::CodexHome,
     object::Object,
 };
+
+/// The longest label.
+pub const MAX_LABEL_CHARS: usize = 120;
 
 const VERSION: u32 = 1;
 const DEFAULT_LISTEN: &str = "127.0.0.1:9876";
@@ -116,8 +119,11 @@ impl State {
         }
     }
 
-    /// Sets what a person calls a profile, or takes it back.
+    /// Sets what a person calls a profile, or takes it back. What cannot be shown is left out, and
+    /// what is longer than [`MAX_LABEL_CHARS`] is cut.
     pub fn set_label(&mut self, profile: &str, label: Option<&str>) {
+        let label = label.map(|label| printable(label, MAX_LABEL_CHARS));
+        let label = label.filter(|label| !label.trim().is_empty());
         self.change(profile, |facts| facts.set("label", &label));
     }
 
@@ -132,6 +138,15 @@ impl State {
 
     pub(crate) fn set_signed_out(&mut self, profile: &str, fact: &SignedOut) {
         self.change(profile, |facts| facts.set("signed_out", fact));
+    }
+
+    /// That a login was not removed but replaced by an import, under the mark of its folder.
+    pub(crate) fn set_replaced(&mut self, mark: &str) {
+        self.change(mark, |facts| facts.set("replaced", &true));
+    }
+
+    pub(crate) fn was_replaced(&self, mark: &str) -> bool {
+        self.facts(mark).read("replaced").unwrap_or(false)
     }
 
     /// Whose login was live when that was looked at last, by the fingerprint of its identity.
@@ -287,6 +302,19 @@ mod tests {
             assert!(text.contains(kept), "{kept} is gone from {text}");
         }
         assert_eq!(State::load(&home).unwrap().version(), 2);
+    }
+
+    #[test]
+    fn a_label_holds_nothing_that_cannot_be_shown_and_has_an_end() {
+        let mut state = State::default();
+        let mut labelled = |text: &str| {
+            state.set_label("work", Some(text));
+            state.profile("work").label
+        };
+        let label = labelled("\u{1b}[31m\u{202e}evil\u{9b}2J\n");
+        assert_eq!(label.as_deref(), Some("[31mevil2J"));
+        assert_eq!(labelled(&"团".repeat(500)), Some("团".repeat(120)));
+        assert_eq!(labelled("\u{202e}"), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use fake_openai::Account;
 use serde_json::json;
 
-use crate::harness::{Home, Ran, fake, read_json, worker};
+use crate::harness::{Home, Ran, fake, read_json, worker, write};
 
 fn home() -> Home {
     let fake = fake();
@@ -48,7 +48,9 @@ fn a_label_is_taken_back_by_an_empty_one_and_holds_no_control_characters() {
         done(&home.run(nothing));
         assert_eq!(home.listed("work")["label"], json!(null));
     }
-    assert_eq!(home.run(&["label", "work", "a\u{1b}[31m"]).code, Some(2));
+    for bad in ["a\u{1b}[31m", "a\u{202e}b", &"x".repeat(121)] {
+        assert_eq!(home.run(&["label", "work", bad]).code, Some(2), "{bad:?}");
+    }
     assert_eq!(home.run(&["label", "nobody", "x"]).code, Some(4));
 }
 
@@ -98,6 +100,41 @@ fn purging_after_removing_deletes_what_was_kept() {
     done(&home.run(&["remove", "other"]));
     done(&home.run(&["remove", "other", "--purge"]));
     assert_eq!(fs::read_dir(home.path("profiles")).unwrap().count(), 1);
+}
+
+#[test]
+fn an_import_that_renews_a_profile_says_how_it_is_taken_back() {
+    let fake = fake();
+    let old = fake.auth_json_expired(&worker());
+    let home = Home::with(&[("work", old.clone())]);
+    let file = home.path("new.json");
+    write(&file, fake.auth_json(&worker()).to_string());
+    let ran = home.run(&["import", file.to_str().unwrap()]);
+    assert!(
+        done(&ran).contains("`codex-router restore work`"),
+        "{}",
+        ran.stdout
+    );
+    let ran = home.run(&["restore", "work"]);
+    assert!(done(&ran).contains("before the import"), "{}", ran.stdout);
+    assert_eq!(read_json(&home.profile("work")), old);
+}
+
+#[test]
+fn the_only_profile_can_be_removed() {
+    let home = Home::with(&[("work", fake().auth_json(&worker()))]);
+    done(&home.run(&["remove", "work"]));
+    assert_eq!(home.run(&["current"]).code, Some(4));
+}
+
+#[test]
+fn a_purge_that_finds_more_than_a_login_deletes_nothing_and_names_it() {
+    let home = home();
+    write(&home.path("profiles/other/notes.txt"), "precious");
+    let ran = home.run(&["remove", "other", "--purge"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("notes.txt"), "{}", ran.stderr);
+    assert!(home.profile("other").exists());
 }
 
 #[test]

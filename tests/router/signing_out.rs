@@ -72,11 +72,9 @@ async fn without_a_terminal_it_wants_to_be_told_yes() {
     let home = Home::with(&[("work", fake.auth_json(&worker()))]);
     let ran = sign_out(&home, &fake, &["work"]).await;
     assert_eq!(ran.code, Some(2));
-    assert!(
-        ran.stderr.contains("--yes") && ran.stderr.lines().count() == 1,
-        "{}",
-        ran.stderr
-    );
+    for told in ["--yes", "login that Codex itself uses stops with it"] {
+        assert!(ran.stderr.contains(told), "{told}: {}", ran.stderr);
+    }
     assert!(revoked(&fake).is_empty());
     assert_eq!(home.listed("work")["state"], "ok");
 }
@@ -109,6 +107,22 @@ async fn exit_codes_tell_scripts_what_happened() {
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.contains("not signed out"), "{}", ran.stderr);
     assert_eq!(home.listed("work")["state"], "ok");
+}
+
+#[test]
+fn a_network_that_fails_is_told_with_its_cause() {
+    let home = Home::with(&[("work", fake().auth_json(&worker()))]);
+    let nobody = "http://127.0.0.1:9";
+    let environment = [
+        ("CODEX_REVOKE_TOKEN_URL_OVERRIDE", nobody),
+        ("CODEX_ROUTER_AUTH_ISSUER", nobody),
+    ];
+    for arguments in [&["sign-out", "work", "--yes"][..], &["login", "--device"]] {
+        let ran = home.run_with(arguments, &environment);
+        assert_eq!(ran.code, Some(1), "{arguments:?}");
+        let told = ran.stderr.to_lowercase();
+        assert!(told.contains("refused"), "{arguments:?}: {told}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use fake_openai::{Account, FakeOpenAi};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Home, Ran, Router, fake, read_json, refresh_token, worker, write};
+use crate::harness::{
+    Answer, Home, Ran, Router, fake, program, read_json, refresh_token, worker, write,
+};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -158,6 +160,92 @@ fn each_file_is_told_of_and_a_bad_one_stops_no_other() {
     ] {
         assert!(!ran.stdout.contains(secret) && !ran.stderr.contains(secret));
     }
+}
+
+#[test]
+fn nothing_in_a_file_or_in_its_name_steers_the_terminal() {
+    let (fake, home) = (fake(), Home::empty());
+    let evil = "e\u{1b}[2J\u{9b}31m\u{202e}\u{2066}x";
+    let account = Account::new("user-e", "acct-e").email(&format!("{evil}@work.example"));
+    let login = fake.auth_json(&account.plan(evil));
+    let export = json!({"format": "codex-router-login", "version": 1, "name": "a",
+        "label": evil, "auth": login});
+    write(&home.path(&format!("in/{evil}.json")), export.to_string());
+    write(&home.path(&format!("in/{evil}-2.json")), "{}");
+    let other = fake.auth_json(&Account::new("user-f", "acct-f").email(evil));
+    write(&home.path("profiles/b/auth.json"), other.to_string());
+    write(&home.path(&format!("profiles/{evil}/auth.json")), "{}");
+    let folder = home.path(&format!("evil {evil}"));
+    write(&folder.join("auth.json"), "{}");
+    let of_home = [("CODEX_HOME", text(&folder))];
+    for ran in [
+        home.run(&["import", text(&home.path("in"))]),
+        home.run(&["import", text(&home.path(evil))]),
+        home.run(&["list"]),
+        home.run(&["remove", "b", "--purge"]),
+        home.run_with(&["list"], &of_home),
+        home.run_with(&["list", "--homes"], &of_home),
+        home.run_with(&["save"], &of_home),
+    ] {
+        let printed = ran.stdout + &ran.stderr;
+        let steers = |c: char| (c.is_control() && c != '\n') || "\u{202e}\u{2066}".contains(c);
+        assert!(!printed.contains(steers), "{printed:?}");
+        assert!(!printed.trim().is_empty());
+    }
+    assert_eq!(home.listed("a")["label"], "e[2J31mx");
+}
+
+#[test]
+fn beside_an_auth_json_other_files_are_looked_at_too() {
+    let (fake, home) = (fake(), Home::empty());
+    let login = |user: &str| fake.auth_json(&Account::new(user, "acct-s"));
+    write(&home.path("in/auth.json"), login("user-a").to_string());
+    write(&home.path("in/other.json"), login("user-b").to_string());
+    write(&home.path("in/models_cache.json"), "{\"models\": []}");
+    let ran = home.run(&["import", text(&home.path("in"))]);
+    assert_eq!(done(&ran).matches("saved as").count(), 2, "{}", ran.stdout);
+    let skipped = "models_cache.json: skipped";
+    assert!(ran.stdout.contains(skipped), "{}", ran.stdout);
+}
+
+#[test]
+fn an_import_goes_on_when_nobody_reads_what_it_says() {
+    let (fake, home) = (fake(), Home::empty());
+    for user in ["user-a", "user-b", "user-c"] {
+        let login = fake.auth_json(&Account::new(user, "acct-c"));
+        write(&home.path(&format!("in/{user}.json")), login.to_string());
+    }
+    for (arguments, profiles) in [(&["list"][..], 0), (&["import", text(&home.path("in"))], 3)] {
+        let mut command = program();
+        command.env("CODEX_HOME", home.path("")).args(arguments);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = command.stdout(writer).stderr(std::process::Stdio::piped());
+        let ended = child.spawn().unwrap().wait_with_output().unwrap();
+        let complaint = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!((ended.status.code(), complaint.as_str()), (Some(0), ""));
+        assert_eq!(home.list()["profiles"].as_array().unwrap().len(), profiles);
+    }
+}
+
+#[test]
+fn the_target_of_an_export_is_looked_at_before_a_passphrase_is_asked_for() {
+    let (_fake, home) = home();
+    let file = home.path("kept.age");
+    write(&file, "precious");
+    // The passphrase would be refused as empty.
+    let ran = home.run_saying(&["export", "work", "--to", text(&file)], "\n");
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--force"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_dash_is_standard_output_and_plain_says_what_that_means() {
+    let (_fake, home) = home();
+    let ran = home.run(&["export", "work", "--plain", "--to", "-"]);
+    let printed: Value = serde_json::from_str(done(&ran)).unwrap();
+    assert_eq!(printed, read_json(&home.profile("work")));
+    assert!(ran.stderr.contains("not encrypted"), "{}", ran.stderr);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Signing in with a browser: on this machine, or on another one by pasting where it ended.
 
-use std::time::Duration;
+use std::{fmt, future, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -23,7 +23,6 @@ use crate::Issuer;
 /// A sign-in that waits for a person in a browser. Dropping it cancels it.
 ///
 /// See the [module](super) for an example.
-#[derive(Debug)]
 pub struct BrowserSignIn {
     asking: Asking,
     authorize_url: String,
@@ -132,8 +131,23 @@ impl BrowserSignIn {
     ///
     /// # Cancellation
     /// Dropping the future cancels the sign-in and frees the port at once. Dropped in the second
-    /// in which the code is redeemed, a login that nobody holds stays behind at the issuer.
+    /// in which the code is redeemed, a login that nobody holds stays behind at the issuer; so
+    /// whoever may be told to stop uses [`wait_unless`](Self::wait_unless).
     pub async fn wait(self) -> Result<SignedIn, SignInError> {
+        self.wait_unless(future::pending()).await
+    }
+
+    /// The same, until `cancelled` comes to its end. It counts only while the person is waited for:
+    /// a code that is being redeemed is redeemed to the end, within 30 s for each answer of the
+    /// issuer.
+    ///
+    /// # Errors
+    /// [`SignInError::Cancelled`], before anything was sent to the issuer; else as for
+    /// [`wait`](Self::wait).
+    pub async fn wait_unless(
+        self,
+        cancelled: impl Future<Output = ()>,
+    ) -> Result<SignedIn, SignInError> {
         let flow = Flow {
             asking: self.asking,
             redirect_uri: self.redirect_uri,
@@ -142,7 +156,7 @@ impl BrowserSignIn {
         };
         let verdict = self.verdict;
         let decide = async {
-            let result = flow.run().await;
+            let result = flow.run(cancelled).await;
             verdict.send_replace(Some(Page::of(&result)));
             result
         };
@@ -165,9 +179,13 @@ struct Flow {
 }
 
 impl Flow {
-    async fn run(mut self) -> Result<SignedIn, SignInError> {
+    async fn run(mut self, cancelled: impl Future<Output = ()>) -> Result<SignedIn, SignInError> {
         let limit = self.asking.options.time_limit;
-        let code = match self.arrival(limit).await? {
+        let arrival = tokio::select! {
+            arrival = self.arrival(limit) => arrival?,
+            () = cancelled => return Err(SignInError::Cancelled),
+        };
+        let code = match arrival {
             Arrival::Redirect(Redirect::Code(code)) => code,
             Arrival::Redirect(Redirect::Denied(denial)) => return Err(SignInError::Denied(denial)),
             Arrival::Cancelled => return Err(SignInError::Cancelled),
@@ -187,5 +205,14 @@ impl Flow {
         self.arrivals.close();
         let arrival = arrival.map_err(|_| SignInError::TimedOut { limit })?;
         arrival.ok_or(SignInError::Cancelled)
+    }
+}
+
+/// Without the address: its state is what proves that an answer is meant for this sign-in.
+impl fmt::Debug for BrowserSignIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrowserSignIn")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
     }
 }

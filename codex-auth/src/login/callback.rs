@@ -148,8 +148,10 @@ impl Gate {
 
     fn cancel(&self) -> Page {
         // A sign-in that has its answer can no longer be cancelled.
-        let _ = self.arrivals.try_send(Arrival::Cancelled);
-        Page::Cancelled
+        match self.arrivals.try_send(Arrival::Cancelled) {
+            Ok(()) => Page::Cancelled,
+            Err(_) => Page::TooLate,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! *Source:* wire reference 4.4; capture `login-device`.
 
-use std::{fmt, time::Duration};
+use std::{fmt, future, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
@@ -101,10 +101,26 @@ impl DeviceSignIn {
     /// A [`SignInError`]; nothing was signed in then, but perhaps at the issuer alone.
     ///
     /// # Cancellation
-    /// Dropping the future cancels the sign-in.
+    /// Dropping the future cancels the sign-in. Dropped in the second in which the code is redeemed,
+    /// a login that nobody holds stays behind; see [`wait_unless`](Self::wait_unless).
     pub async fn wait(self) -> Result<SignedIn, SignInError> {
+        self.wait_unless(future::pending()).await
+    }
+
+    /// The same, until `cancelled` comes to its end. It counts only while the person is waited for:
+    /// what the issuer has granted is redeemed to the end.
+    ///
+    /// # Errors
+    /// [`SignInError::Cancelled`]; else as for [`wait`](Self::wait).
+    pub async fn wait_unless(
+        self,
+        cancelled: impl Future<Output = ()>,
+    ) -> Result<SignedIn, SignInError> {
         let limit = self.time_limit();
-        let approval = timeout(limit, self.approval()).await;
+        let approval = tokio::select! {
+            approval = timeout(limit, self.approval()) => approval,
+            () = cancelled => return Err(SignInError::Cancelled),
+        };
         let approval = approval.map_err(|_| SignInError::TimedOut { limit })??;
         let grant = Grant {
             code: AuthorizationCode::new(approval.authorization_code.into_text()),

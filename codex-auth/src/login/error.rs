@@ -2,6 +2,8 @@
 
 use std::{fmt, io, time::Duration};
 
+use crate::text::printable;
+
 /// Why a sign-in brought no login; each variant is a different thing for the caller to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -19,7 +21,7 @@ pub enum SignInError {
     #[error("the sign-in was cancelled")]
     Cancelled,
     /// Nobody signed in: begin again.
-    #[error("nobody signed in within {} minutes", .limit.as_secs().div_ceil(60))]
+    #[error("nobody signed in within {}", minutes(*.limit))]
     TimedOut {
         /// How long was waited.
         limit: Duration,
@@ -108,10 +110,11 @@ impl fmt::Display for Denial {
     }
 }
 
-/// What a server said, so that it cannot spoil a terminal or fill a screen.
-pub(super) fn printable(text: &str, longest: usize) -> String {
-    let safe = text.chars().filter(|c| !c.is_control());
-    safe.take(longest).collect()
+fn minutes(limit: Duration) -> String {
+    match limit.as_secs().div_ceil(60) {
+        0 | 1 => "a minute".to_owned(),
+        more => format!("{more} minutes"),
+    }
 }
 
 fn joined(ports: &[u16]) -> String {
@@ -152,6 +155,16 @@ mod tests {
             !text.contains(char::is_control) && text.len() < 500,
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_time_limit_is_told_in_words() {
+        let text = |seconds| {
+            let limit = Duration::from_secs(seconds);
+            SignInError::TimedOut { limit }.to_string()
+        };
+        assert_eq!(text(1), "nobody signed in within a minute");
+        assert_eq!(text(90), "nobody signed in within 2 minutes");
     }
 
     #[test]

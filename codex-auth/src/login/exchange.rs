@@ -11,7 +11,6 @@ use tokio::time::sleep;
 
 use super::{
     SignInError, SignInOptions, SignedIn,
-    error::printable,
     pkce::{self, CodeVerifier},
     redirect::AuthorizationCode,
 };
@@ -21,6 +20,7 @@ use crate::{
     refresh::code_of,
     request,
     secret::{ApiKey, IdToken},
+    text::printable,
 };
 
 /// A longer wait means that the answer is lost.

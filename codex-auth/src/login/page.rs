@@ -23,6 +23,7 @@ pub(super) enum Page {
     SignedIn,
     Failed(String),
     Cancelled,
+    TooLate,
     NotOurs(NotOurs),
     ForeignHost,
     NotFound,
@@ -70,6 +71,11 @@ impl Page {
                 StatusCode::OK,
                 "Login cancelled",
                 "You may close this page.",
+            ),
+            Self::TooLate => (
+                StatusCode::CONFLICT,
+                "Too late",
+                "This sign-in has its answer already.",
             ),
             Self::NotOurs(NotOurs::NoCode) => (
                 StatusCode::BAD_REQUEST,

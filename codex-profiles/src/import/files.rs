@@ -24,6 +24,9 @@ pub struct ImportFile {
     pub path: PathBuf,
     /// What its place says that it is called, such as `work` of `profiles/work/auth.json`.
     pub name: Option<ProfileName>,
+    /// Whether it lies beside the login of a folder, and so may hold anything: that there is no
+    /// login in it is no failure.
+    pub may_be_anything: bool,
 }
 
 impl ImportFile {
@@ -32,7 +35,11 @@ impl ImportFile {
     pub fn at(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let name = name_of(&path);
-        Self { path, name }
+        Self {
+            path,
+            name,
+            may_be_anything: false,
+        }
     }
 
     /// Its content, and when it was last written.
@@ -48,7 +55,8 @@ impl ImportFile {
 }
 
 /// The files to look at: `path` itself; or, in a Codex home, its live and its saved logins; or, in
-/// another folder, each file that ends in `.json` or `.age`. Sorted, the live login first.
+/// a folder without saved ones, each file that ends in `.json` or `.age`. Sorted, the live login
+/// first.
 ///
 /// # Errors
 /// What the operating system says; `NotFound` when there is no such path, or nothing in it.
@@ -56,20 +64,37 @@ pub fn files_in(path: &Path) -> io::Result<Vec<ImportFile>> {
     if !fs::metadata(path)?.is_dir() {
         return Ok(vec![ImportFile::at(path)]);
     }
-    let mut found: Vec<PathBuf> = vec![path.join("auth.json")];
-    found.retain(|path| path.exists());
-    for folder in SAVED {
-        found.append(&mut saved_in(&path.join(folder))?);
+    let live = path.join("auth.json");
+    let mut found: Vec<ImportFile> = Vec::new();
+    if live.exists() {
+        found.push(ImportFile::at(&live));
     }
-    if found.is_empty() {
-        found = entries(path)?;
-        found.retain(|path| path.is_file() && has_extension(path, &["json", "age"]));
+    if SAVED.iter().any(|folder| path.join(folder).is_dir()) {
+        for folder in SAVED {
+            let saved = saved_in(&path.join(folder))?.into_iter();
+            found.extend(saved.map(ImportFile::at));
+        }
+    } else {
+        found.append(&mut others_in(path, &live)?);
     }
     if found.is_empty() {
         let nothing = "neither a Codex home nor a folder with .json or .age files in it";
         return Err(io::Error::new(io::ErrorKind::NotFound, nothing));
     }
-    Ok(found.into_iter().map(ImportFile::at).collect())
+    Ok(found)
+}
+
+/// What else may hold logins in a folder. Beside a live login there are files of Codex's own.
+fn others_in(folder: &Path, live: &Path) -> io::Result<Vec<ImportFile>> {
+    let is_candidate =
+        |path: &PathBuf| path != live && path.is_file() && has_extension(path, &["json", "age"]);
+    let others = entries(folder)?.into_iter().filter(is_candidate);
+    Ok(others
+        .map(|path| ImportFile {
+            may_be_anything: live.exists() && has_extension(&path, &["json"]),
+            ..ImportFile::at(path)
+        })
+        .collect())
 }
 
 /// `<name>/auth.json` and `<name>.json`, but not the registers that lie beside them.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::{
     ProfileStore, StoreError,
+    fs::atomic,
     testing::{World, eventually, name, token},
 };
 
@@ -104,6 +105,7 @@ async fn purging_deletes_the_profile_and_its_earlier_copies_and_forgets_them() {
     assert!(!left.contains(&token(&first)) && !left.contains(&token(&second)));
     let state = std::fs::read_to_string(world.home.state_json()).unwrap();
     assert!(!state.contains("home"), "{state}");
+    world.put_profile("den", &second);
     let current = store.purge(&name("work")).await;
     assert!(matches!(current, Err(StoreError::IsCurrent(_))));
 }
@@ -206,4 +208,48 @@ async fn a_purge_in_the_middle_of_a_refresh_loses_no_token() {
     })
     .await;
     assert_eq!(token(&world.profile("unsaved-1")), issued(&world));
+}
+
+#[tokio::test]
+async fn the_only_profile_goes_although_it_is_current_and_leaves_nothing_chosen() {
+    let world = World::new().await;
+    let login = world.put_expired_everywhere();
+    let store = world.store();
+
+    store.remove(&name("work")).await.unwrap();
+
+    assert_eq!(store.current().await.unwrap(), None);
+    assert_eq!(world.live(), login, "Codex keeps its login");
+    store.restore(&name("work")).await.unwrap();
+    world.put_current("work");
+    assert_eq!(store.purge(&name("work")).await.unwrap(), 1);
+    assert_eq!(store.current().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_purge_deletes_nothing_where_there_is_more_than_a_login() {
+    let (world, login) = world().await;
+    let store = world.store();
+    let folder = world.home.profile(&name("home"));
+    for ours in ["auth.json.broken-1", ".auth-x1y2z3"] {
+        atomic::write(&folder.join(ours), b"{").unwrap();
+    }
+    let foreign = folder.join("notes.txt");
+    atomic::write(&foreign, b"precious").unwrap();
+    let purge = async || store.purge(&name("home")).await;
+
+    let refused = purge().await.unwrap_err();
+    assert!(refused.to_string().contains("notes.txt"), "{refused}");
+    assert_eq!(world.profile("home"), login, "it is still in the list");
+    store.remove(&name("home")).await.unwrap();
+    assert!(matches!(
+        purge().await,
+        Err(StoreError::MoreThanALogin { .. })
+    ));
+    store.restore(&name("home")).await.unwrap();
+    assert_eq!(std::fs::read(&foreign).unwrap(), b"precious");
+
+    std::fs::remove_file(&foreign).unwrap();
+    assert_eq!(purge().await.unwrap(), 1);
+    assert!(!world.every_refresh_token().contains(&token(&login)));
 }

@@ -153,3 +153,24 @@ async fn an_issuer_that_fails_leaves_the_login_as_it_was() {
     store.sign_out(&name("work")).await.unwrap();
     assert_eq!(reason(&store, "work").await, Some(LoginReason::Revoked));
 }
+
+#[tokio::test]
+async fn an_issuer_that_fails_half_way_is_a_sign_out_in_part_that_can_be_repeated() {
+    let world = World::new().await;
+    let old = world.fake.auth_json(&world.ada());
+    let newer = world.codex_posts(&old).await;
+    world.put_profile("work", &newer);
+    world.put_profile("copy", &old);
+    let store = world.store();
+    world.fake.fault(Fault::status(200).path("/oauth/revoke"));
+    world.fake.fault(Fault::status(503).path("/oauth/revoke"));
+
+    let failed = store.sign_out(&name("work")).await.unwrap_err();
+
+    assert!(matches!(failed, SignOutError::InPart { .. }), "{failed}");
+    let text = failed.to_string();
+    assert!(text.contains("in part; run it again"), "{text}");
+    assert_eq!(reason(&store, "work").await, Some(LoginReason::Revoked));
+    store.sign_out(&name("work")).await.unwrap();
+    assert_eq!(reason(&store, "copy").await, Some(LoginReason::Revoked));
+}

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::doc_markdown,
+    reason = "what is written here is the help, which knows no backticks"
+)]
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
@@ -10,7 +15,7 @@ use super::{export::Export, import::Import};
 #[derive(Debug, Parser)]
 #[command(name = "codex-router", version)]
 pub(crate) struct Cli {
-    /// The folder of Codex's files [default: that of `CODEX_HOME`, else ~/.codex]
+    /// The folder of Codex's files [default: that of CODEX_HOME, else ~/.codex]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) codex_home: Option<PathBuf>,
 
@@ -22,7 +27,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the chosen profile, without a tray
     Serve {
-        /// Where to listen [default: that of `CODEX_ROUTER_LISTEN`, else of the settings, else 127.0.0.1:9876]
+        /// Where to listen [default: that of CODEX_ROUTER_LISTEN, else of the settings, else 127.0.0.1:9876]
         #[arg(long, value_name = "ADDR")]
         listen: Option<SocketAddr>,
     },
@@ -61,7 +66,7 @@ pub(crate) enum Command {
         /// Any text [default: none, which takes the label back]
         text: Option<String>,
     },
-    /// Take a profile out of the list; `restore` brings it back
+    /// Take a profile out of the list; restore brings it back
     Remove {
         /// The profile's name
         name: String,
@@ -80,7 +85,7 @@ pub(crate) enum Command {
     Export(Export),
     /// Sign in with an account of yours; every login that exists stays as it is
     Login(LoginArgs),
-    /// Sign a profile out at `OpenAI`: its login ends, wherever copies of it lie
+    /// Sign a profile out at OpenAI: its login ends, wherever copies of it lie
     SignOut {
         /// The profile's name
         name: String,

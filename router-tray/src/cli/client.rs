@@ -4,14 +4,17 @@ use codex_auth::{Issuer, refresh::TokenEndpoint};
 use codex_profiles::{CodexHome, ProfileStore};
 use codex_proxy::upstream::client_builder;
 
-use super::exit::Failure;
+use super::{exit::Failure, text};
 
 /// The logins of a home, with the issuer that the environment names.
 pub(crate) fn store(home: &CodexHome) -> Result<ProfileStore, Failure> {
-    // What works once is sent once, whatever became of the connection.
-    let client = built(builder()?.retry(reqwest::retry::never()))?;
-    let endpoint = TokenEndpoint::new(client, Issuer::from_env());
+    let endpoint = TokenEndpoint::new(issuer_client()?, Issuer::from_env());
     Ok(ProfileStore::open(home.clone())?.with_token_endpoint(endpoint))
+}
+
+/// For the issuer: what works once is sent once, whatever became of the connection.
+pub(crate) fn issuer_client() -> Result<reqwest::Client, Failure> {
+    built(builder()?.retry(reqwest::retry::never()))
 }
 
 /// One pooled client for all else.
@@ -37,11 +40,11 @@ fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Failure> {
 fn extra_certificates() -> Result<Vec<reqwest::Certificate>, Failure> {
     let path = ["CODEX_CA_CERTIFICATE", "SSL_CERT_FILE"]
         .iter()
-        .find_map(std::env::var_os);
-    let Some(path) = path.filter(|path| !path.is_empty()) else {
+        .find_map(|name| std::env::var_os(name).filter(|path| !path.is_empty()));
+    let Some(path) = path else {
         return Ok(Vec::new());
     };
-    let shown = std::path::Path::new(&path).display();
+    let shown = text::path(std::path::Path::new(&path));
     let bytes = std::fs::read(&path)
         .map_err(|error| Failure::usage(format!("the certificates in {shown}: {error}")))?;
     reqwest::Certificate::from_pem_bundle(&bytes)

@@ -4,6 +4,8 @@ use codex_auth::login::SignInError;
 use codex_profiles::{SignOutError, StoreError};
 use codex_proxy::server::ServerError;
 
+use super::out;
+
 /// Why a command failed: one sentence, and the exit code that scripts go by.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -17,6 +19,8 @@ enum Kind {
     Usage = 2,
     NeedsLogin = 3,
     NoSuchProfile = 4,
+    /// Whoever reads our output has enough of it, as `head` does.
+    NotRead = 0,
 }
 
 impl Failure {
@@ -69,7 +73,9 @@ impl Failure {
 
     /// Says it on standard error.
     pub(crate) fn report(self) -> ExitCode {
-        eprintln!("codex-router: {}", self.message);
+        if !matches!(self.kind, Kind::NotRead) {
+            out::complain(&self.message);
+        }
         ExitCode::from(self.kind as u8)
     }
 
@@ -116,7 +122,7 @@ impl From<SignInError> for Failure {
             SignInError::DeviceCodesDisabled => Self::because(format!(
                 "{error}: sign in with a browser, with `codex-router login` or `login --paste`"
             )),
-            _ => Self::failed(&error),
+            _ => Self::failed(with_causes(&error)),
         }
     }
 }
@@ -128,7 +134,7 @@ impl From<SignOutError> for Failure {
             SignOutError::NothingToRevoke { .. } => Self::because(format!(
                 "{error}. An API key is revoked at https://platform.openai.com/api-keys"
             )),
-            error => Self::failed(&error),
+            error => Self::failed(with_causes(&error)),
         }
     }
 }
@@ -141,7 +147,13 @@ impl From<ServerError> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::failed(with_causes(&error))
+        Self {
+            kind: match error.kind() {
+                io::ErrorKind::BrokenPipe => Kind::NotRead,
+                _ => Kind::Failed,
+            },
+            message: with_causes(&error),
+        }
     }
 }
 

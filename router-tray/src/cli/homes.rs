@@ -11,7 +11,7 @@ use codex_profiles::{
     report::LoginState,
 };
 
-use super::{exit::Failure, list::columns};
+use super::{exit::Failure, list::columns, text};
 
 /// Where WSL shows the homes of Windows' users.
 const WINDOWS_USERS: &str = "/mnt/c/Users";
@@ -47,7 +47,7 @@ fn surroundings(chosen: Option<PathBuf>) -> Surroundings {
 
 fn row(home: &FoundHome) -> [String; 4] {
     [
-        home.path.display().to_string(),
+        text::path(&home.path),
         found_by(home),
         login(home),
         match home.profiles {
@@ -66,7 +66,7 @@ fn found_by(home: &FoundHome) -> String {
         _ => "beside the usual one",
     };
     match &home.same_folder_as {
-        Some(other) => format!("{found_by}, the same as {}", other.display()),
+        Some(other) => format!("{found_by}, the same as {}", text::path(other)),
         None => found_by.to_owned(),
     }
 }
@@ -102,7 +102,7 @@ fn two_owners(one: &Path, other: &Path) -> String {
     format!(
         "\n{} and {} hold the same login. It has two owners: the first one that refreshes it logs \
          the other one out.\nSign in anew in one of them.",
-        one.display(),
-        other.display()
+        text::path(one),
+        text::path(other)
     )
 }

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -12,7 +11,7 @@ use codex_profiles::{
     import::{self, Contents, Entry, Format, ImportError, ImportFile, Imported},
 };
 
-use super::{exit::Failure, passphrase::Passphrase};
+use super::{exit::Failure, out, passphrase::Passphrase, text};
 
 const TWO_OWNERS: &str = "These are copies, and a refresh token works once: the program or machine \
     they came from must not go on\nusing them, or one of the two is logged out. To have a login in \
@@ -21,7 +20,7 @@ const TWO_OWNERS: &str = "These are copies, and a refresh token works once: the 
 /// What `import` is given.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// Codex homes, `auth.json` files, our exports, files of other programs, or folders of them
+    /// Codex homes, auth.json files, our exports, files of other programs, or folders of them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Read the passphrase of encrypted exports from standard input
@@ -65,6 +64,11 @@ impl Outcome {
     ) -> Result<(), Failure> {
         let contents = match read(file, passphrase) {
             Ok(contents) => contents,
+            Err(_) if file.may_be_anything => {
+                let path = text::path(&file.path);
+                out::say(&format!("{path}: skipped, no login in it"))?;
+                return Ok(());
+            }
             Err(error) => {
                 self.fail(&file.path, &error);
                 return Ok(());
@@ -86,8 +90,8 @@ impl Outcome {
         format: Format,
         imported: Imported,
     ) -> Result<(), Failure> {
-        let path = file.path.display();
-        writeln!(io::stdout(), "{path} ({format}): {}", told(&imported))?;
+        let path = text::path(&file.path);
+        out::say(&format!("{path} ({format}): {}", told(&imported)))?;
         let changed = imported.saved.created || imported.saved.renewed;
         self.has_two_owners |= changed && imported.has_refresh_token;
         if changed && !imported.codex_can_read {
@@ -97,19 +101,18 @@ impl Outcome {
     }
 
     fn fail(&mut self, path: &Path, error: &impl fmt::Display) {
-        eprintln!("codex-router: {}: {error}", path.display());
+        out::complain(&format!("{}: {error}", path.display()));
         self.failed += 1;
     }
 
     fn conclude(self) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
         if self.has_two_owners {
-            writeln!(out, "\n{TWO_OWNERS}")?;
+            out::say(&format!("\n{TWO_OWNERS}"))?;
         }
         for name in &self.unreadable_to_codex {
             let told = "came without an id token, which Codex needs: it serves through the router, \
                 and is refreshed once when you `use` it.";
-            writeln!(out, "\n`{name}` {told}")?;
+            out::say(&format!("\n`{name}` {told}"))?;
         }
         match self.failed {
             0 => Ok(()),
@@ -143,7 +146,11 @@ fn told(imported: &Imported) -> String {
     let name = &imported.saved.name;
     match (imported.saved.created, imported.saved.renewed) {
         (true, _) => format!("saved as `{name}`"),
-        (false, true) => format!("renewed `{name}`"),
+        (false, true) => format!(
+            "renewed `{name}`; what it held is put away, and `codex-router restore {}` brings that \
+             back",
+            text::word(name)
+        ),
         (false, false) => format!("`{name}` holds this login already, as new or newer"),
     }
 }

@@ -5,7 +5,7 @@ use codex_profiles::{
     report::{LoginState, ProfileReport},
 };
 
-use super::exit::Failure;
+use super::{exit::Failure, text};
 
 /// `list`: a table for people, or the report as JSON.
 pub(crate) async fn list(store: &ProfileStore, json: bool) -> Result<(), Failure> {
@@ -20,7 +20,7 @@ pub(crate) async fn list(store: &ProfileStore, json: bool) -> Result<(), Failure
         writeln!(
             out,
             "No profiles in {}.",
-            report.codex_home.join("profiles").display()
+            text::path(&report.codex_home.join("profiles"))
         )?;
     }
     let rows: Vec<[String; 4]> = report.profiles.iter().map(row).collect();
@@ -41,8 +41,13 @@ pub(crate) async fn current(store: &ProfileStore) -> Result<(), Failure> {
     }
 }
 
-/// A line for each row, its columns under one another.
+/// A line for each row, its columns under one another. What is in a cell may be somebody else's.
 pub(crate) fn columns(rows: &[[String; 4]]) -> Vec<String> {
+    let shown = |row: &[String; 4]| {
+        row.each_ref()
+            .map(|cell| text::shown(cell).replace('\n', " "))
+    };
+    let rows: Vec<[String; 4]> = rows.iter().map(shown).collect();
     let widths: [usize; 4] = std::array::from_fn(|column| {
         let cells = rows.iter().map(|row| width(&row[column]));
         cells.max().unwrap_or(0)
@@ -71,8 +76,8 @@ fn row(profile: &ProfileReport) -> [String; 4] {
     let plan = profile.plan.as_ref().map(|plan| plan.as_str().to_owned());
     [
         format!("{mark} {}", profile.name),
-        who.unwrap_or_default(),
-        plan.unwrap_or_default(),
+        text::fact(&who.unwrap_or_default()),
+        text::fact(&plan.unwrap_or_default()),
         state(profile),
     ]
 }
@@ -113,7 +118,7 @@ fn next_steps(report: &Report) -> String {
     format!(
         "No login in {} either. Sign in with `codex-router login`; or run `codex login`, then \
          `codex-router save`.",
-        report.live.place.display()
+        text::path(&report.live.place)
     )
 }
 

@@ -8,6 +8,7 @@ mod homes;
 mod import;
 mod list;
 mod login;
+mod out;
 mod passphrase;
 mod profiles;
 mod save;
@@ -15,6 +16,7 @@ mod serve;
 mod sign_out;
 mod stop;
 mod switch;
+mod text;
 
 use std::{io::IsTerminal as _, process::ExitCode};
 

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write as _};
 
-use codex_profiles::{ProfileName, ProfileStore, StoreError};
+use codex_auth::text::printable;
+use codex_profiles::{ProfileName, ProfileStore, StoreError, state::MAX_LABEL_CHARS};
 
-use super::exit::Failure;
+use super::{exit::Failure, text};
 
 /// `rename A B`.
 pub(crate) async fn rename(store: &ProfileStore, from: &str, to: &str) -> Result<(), Failure> {
@@ -21,8 +22,10 @@ pub(crate) async fn label(
 ) -> Result<(), Failure> {
     let profile = name(profile)?;
     let label = text.map(str::trim).filter(|text| !text.is_empty());
-    if label.is_some_and(|label| label.contains(char::is_control)) {
-        return Err(Failure::usage("a label cannot hold control characters"));
+    if label.is_some_and(|label| printable(label, MAX_LABEL_CHARS) != label) {
+        return Err(Failure::usage(format!(
+            "a label has at most {MAX_LABEL_CHARS} characters, and no control characters in it"
+        )));
     }
     store.label(&profile, label.map(str::to_owned)).await?;
     say(&[match label {
@@ -59,12 +62,19 @@ pub(crate) async fn restore(store: &ProfileStore, profile: &str) -> Result<(), F
     let profile = name(profile)?;
     let restored = match store.restore(&profile).await {
         Err(error @ StoreError::NameTaken(_)) => {
-            let advice = format!("give that one another name first: `rename {profile} NAME`");
+            let advice = format!(
+                "give that one another name first: `rename {} NAME`",
+                text::word(&profile)
+            );
             return Err(Failure::from(error).advise(&advice));
         }
         restored => restored?,
     };
-    let mut lines = vec![format!("`{profile}` is back.")];
+    let mut lines = vec![if restored.took_back_import {
+        format!("`{profile}` holds what it held before the import, which is put away instead.")
+    } else {
+        format!("`{profile}` is back.")
+    }];
     if restored.renewed {
         lines.push("Its login had gone on elsewhere, so its tokens are those of now.".to_owned());
     }
@@ -76,10 +86,11 @@ pub(crate) async fn restore(store: &ProfileStore, profile: &str) -> Result<(), F
 }
 
 fn put_away(profile: &ProfileName) -> [String; 3] {
+    let word = text::word(profile);
     [
-        format!("Removed `{profile}`. `codex-router restore {profile}` brings it back."),
+        format!("Removed `{profile}`. `codex-router restore {word}` brings it back."),
         "What is kept is still a login, with its tokens, and nobody keeps it alive.".to_owned(),
-        format!("`codex-router remove {profile} --purge` deletes it for good; OpenAI is not told."),
+        format!("`codex-router remove {word} --purge` deletes it for good; OpenAI is not told."),
     ]
 }
 

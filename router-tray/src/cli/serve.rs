@@ -6,7 +6,7 @@ use std::{
 use codex_profiles::{CodexHome, ProfileStore, report::LoginState};
 use codex_proxy::{server::Server, upstream::Targets};
 
-use super::{client, exit::Failure, stop::stop_signal};
+use super::{client, exit::Failure, stop::stop_signal, text};
 
 /// Without a command: the tray, the window and the server. The tray is not part of this version,
 /// so it says so in one line and serves.
@@ -106,7 +106,7 @@ async fn welcome(store: &ProfileStore, address: SocketAddr) -> Result<(), Failur
             "Nobody is logged in: {} holds no login. Sign in with `codex-router login`, or run \
              `codex login` and then `codex-router save`; or try everything without an account: \
              `make demo`.",
-            report.live.place.display()
+            text::path(&report.live.place)
         ),
         (None, None) => "No profile is chosen: `codex-router use NAME`.".to_owned(),
     };

@@ -2,7 +2,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use codex_profiles::{CodexHome, ProfileName, SignOutScope};
 
-use super::{client, exit::Failure};
+use super::{client, exit::Failure, text};
 
 /// `sign-out NAME`: ends a login at the issuer, once the person knows what else stops with it.
 pub(crate) async fn sign_out(home: &CodexHome, name: &str, yes: bool) -> Result<(), Failure> {
@@ -20,21 +20,20 @@ pub(crate) async fn sign_out(home: &CodexHome, name: &str, yes: bool) -> Result<
     }
     writeln!(
         out,
-        "The files stay; `codex-router login {name}` renews the profile."
+        "The files stay; `codex-router login {}` renews the profile.",
+        text::word(&name)
     )?;
     Ok(())
 }
 
 fn confirm(scope: &SignOutScope) -> Result<(), Failure> {
     let name = &scope.profile;
-    if !io::stdin().is_terminal() {
-        return Err(Failure::usage(format!(
-            "signing out ends the login of `{name}` for good: say so with --yes"
-        )));
-    }
     eprintln!("This ends the login of `{name}` at OpenAI, for every program that uses it.");
     for line in also(scope) {
         eprintln!("{line} stops with it.");
+    }
+    if !io::stdin().is_terminal() {
+        return Err(Failure::usage("it cannot be undone: say so with --yes"));
     }
     eprint!("Sign out? [y/N] ");
     io::stderr().flush()?;

@@ -3,7 +3,7 @@
 mod browser;
 mod proxy;
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use fake_openai::{Account, FakeOpenAi, Fault};
 use reqwest::redirect::Policy;
@@ -182,6 +182,47 @@ async fn a_paste_that_never_comes_is_a_failure_that_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn ctrl_c_while_the_code_is_redeemed_keeps_the_login() {
+    let (fake, home) = (fake(), Home::empty());
+    let slow = Fault::refresh_delayed(Duration::from_millis(800));
+    fake.fault(slow);
+    let mut running = Running::start(&home, &fake, &["login", "--paste", "work"]);
+    let redirect = redirect_of(&running.url().await).await;
+    running.type_line(&redirect);
+    crate::harness::until("the exchange", || {
+        !fake.requests_to("/oauth/token").is_empty()
+    })
+    .await;
+    running.interrupt();
+    let ran = running.ended().await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("nothing was changed"));
+    assert_eq!(home.listed("work")["state"], "ok");
+}
+
+#[tokio::test]
+async fn a_second_ctrl_c_gives_up_and_says_what_that_may_mean() {
+    let (fake, home) = (fake(), Home::empty());
+    fake.fault(Fault::refresh_delayed(Duration::from_secs(20)));
+    let mut running = Running::start(&home, &fake, &["login", "--paste", "work"]);
+    let redirect = redirect_of(&running.url().await).await;
+    running.type_line(&redirect);
+    crate::harness::until("the exchange", || {
+        !fake.requests_to("/oauth/token").is_empty()
+    })
+    .await;
+    running.interrupt();
+    crate::harness::until("it said that it waits", || {
+        running.complaints().contains("once more")
+    })
+    .await;
+    running.interrupt();
+    let ran = running.ended().await;
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("stayed behind"), "{}", ran.stderr);
+}
+
+#[tokio::test]
 async fn a_time_limit_ends_the_wait() {
     let (fake, home) = (fake(), Home::empty());
     let running = Running::start(&home, &fake, &["login", "--paste", "--timeout", "1"]);
@@ -241,10 +282,42 @@ async fn an_api_key_is_read_from_standard_input_and_never_shown() {
     let ran = running.ended().await;
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stdout.contains("Saved as `key`."), "{}", ran.stdout);
+    assert!(ran.stdout.contains("was not tried"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("Signed in") && ran.stderr.is_empty());
     assert!(!(ran.stdout + &ran.stderr).contains("sk-planted"));
     let expected = json!({"auth_mode": "apikey", "OPENAI_API_KEY": "sk-planted-key-of-the-test"});
     assert_eq!(read_json(&home.profile("key")), expected);
     assert!(fake.requests().is_empty(), "nobody is asked about a key");
+}
+
+#[tokio::test]
+async fn the_same_api_key_is_there_already_and_an_odd_one_is_remarked_upon() {
+    let (fake, home) = (fake(), Home::empty());
+    let mut said = Vec::new();
+    for key in ["odd-planted", "odd-planted"] {
+        let mut running = Running::start(&home, &fake, &["login", "my key", "--api-key"]);
+        running.type_line(key);
+        let ran = running.ended().await;
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert!(ran.stderr.contains("sk-"), "{}", ran.stderr);
+        assert!(!(ran.stdout.clone() + &ran.stderr).contains("planted"));
+        said.push(ran.stdout);
+    }
+    assert!(said[0].contains("codex-router use 'my key'"), "{said:?}");
+    assert!(said[1].contains("holds this key already"), "{said:?}");
+}
+
+#[tokio::test]
+async fn an_empty_variable_for_certificates_hides_no_other() {
+    let home = Home::empty();
+    let missing = home.path("no-such.pem");
+    let environment = [
+        ("CODEX_CA_CERTIFICATE", ""),
+        ("SSL_CERT_FILE", missing.to_str().unwrap()),
+    ];
+    let ran = home.run_with(&["login", "--api-key"], &environment);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("no-such.pem"), "{}", ran.stderr);
 }
 
 #[tokio::test]

@@ -14,7 +14,11 @@ use crate::cli::exit::Failure;
 /// With a browser on this machine; with a device code where no port can be had.
 pub(super) async fn sign_in(asking: Asking) -> Result<SignedIn, Failure> {
     let (client, issuer) = (asking.client.clone(), asking.issuer.clone());
-    let sign_in = match BrowserSignIn::start(client, issuer, asking.options.clone()).await {
+    let started = tokio::select! {
+        started = BrowserSignIn::start(client, issuer, asking.options.clone()) => started,
+        () = asking.stop.told() => return Err(Failure::cancelled()),
+    };
+    let sign_in = match started {
         Ok(sign_in) => sign_in,
         Err(error @ (SignInError::PortsTaken { .. } | SignInError::Listen(_))) => {
             eprintln!("codex-router: {error}. Signing in with a device code instead.");
@@ -29,7 +33,9 @@ pub(super) async fn sign_in(asking: Asking) -> Result<SignedIn, Failure> {
         drop(listen_for_pastes(sign_in.paste_box()));
     }
     open(sign_in.authorize_url());
-    Ok(sign_in.wait().await?)
+    asking
+        .stop
+        .done(sign_in.wait_unless(asking.stop.told()).await)
 }
 
 /// With a browser anywhere; no port is bound.
@@ -39,7 +45,7 @@ pub(super) async fn by_pasting(asking: Asking) -> Result<SignedIn, Failure> {
     told("The browser ends at an address that it cannot load: paste that address here.")?;
     let pasted = listen_for_pastes(sign_in.paste_box());
     tokio::select! {
-        done = sign_in.wait() => Ok(done?),
+        done = sign_in.wait_unless(asking.stop.told()) => asking.stop.done(done),
         Err(_) = pasted => Err(Failure::because("standard input ended and no address was pasted")),
     }
 }

@@ -21,6 +21,11 @@ pub(super) fn read() -> Result<ApiKey, Failure> {
         key if key.contains(|c: char| c.is_whitespace() || c.is_control()) => {
             Err(Failure::usage("what is on standard input is no API key"))
         }
-        key => Ok(ApiKey::new(key)),
+        key => {
+            if !key.starts_with("sk-") {
+                eprintln!("codex-router: the keys of OpenAI begin with sk-, and this one does not");
+            }
+            Ok(ApiKey::new(key))
+        }
     }
 }

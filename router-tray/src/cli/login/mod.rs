@@ -3,6 +3,7 @@
 mod browser;
 mod device;
 mod key;
+mod stopping;
 mod told;
 
 use std::time::Duration;
@@ -13,6 +14,8 @@ use codex_auth::{
 };
 use codex_profiles::{CodexHome, KeptSignIn, ProfileName, ProfileStore};
 use tokio::time::{Instant, sleep};
+
+use stopping::Stopping;
 
 use super::{args::LoginArgs, client, exit::Failure, stop::stop_signal};
 
@@ -25,13 +28,14 @@ struct Asking {
     client: reqwest::Client,
     issuer: Issuer,
     options: SignInOptions,
+    stop: Stopping,
 }
 
 /// Signs in, keeps the login as a profile, and says where.
 pub(crate) async fn login(home: &CodexHome, args: &LoginArgs) -> Result<(), Failure> {
     let wanted = args.name.as_deref().map(ProfileName::parse).transpose();
     let wanted = wanted.map_err(Failure::usage)?;
-    let client = client::http_client()?;
+    let client = client::issuer_client()?;
     let store = client::store(home)?;
     // A person who has signed in shall not be told then that there is no room.
     store.probe_room().await?;
@@ -48,7 +52,9 @@ pub(crate) async fn login(home: &CodexHome, args: &LoginArgs) -> Result<(), Fail
 }
 
 async fn sign_in(args: &LoginArgs, client: reqwest::Client) -> Result<SignedIn, Failure> {
+    let stop = Stopping::default();
     let asking = Asking {
+        stop: stop.clone(),
         client,
         issuer: Issuer::from_env(),
         options: SignInOptions::default()
@@ -64,7 +70,9 @@ async fn sign_in(args: &LoginArgs, client: reqwest::Client) -> Result<SignedIn, 
     };
     tokio::select! {
         done = signing_in => done,
-        () = stop_signal() => Err(Failure::cancelled()),
+        () = stop.twice() => Err(Failure::because(
+            "given up; a login that nobody holds may have stayed behind at OpenAI",
+        )),
     }
 }
 

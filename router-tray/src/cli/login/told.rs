@@ -1,9 +1,9 @@
 use std::io::{self, Write as _};
 
-use codex_auth::AuthDotJson;
+use codex_auth::{AuthDotJson, AuthMode};
 use codex_profiles::{KeptSignIn, ProfileName};
 
-use crate::cli::exit::Failure;
+use crate::cli::{exit::Failure, text};
 
 /// An account need not have an organization that could own a key.
 pub(super) const NO_KEY: &str = "The issuer gave no API key for this account.";
@@ -17,8 +17,12 @@ pub(super) fn tell(
     note: Option<&str>,
 ) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    writeln!(out, "Signed in{}.", who(login))?;
-    writeln!(out, "{}", place(kept, wanted))?;
+    if login.mode() == AuthMode::ApiKey {
+        writeln!(out, "{}", place_of_key(kept, wanted))?;
+    } else {
+        writeln!(out, "Signed in{}.", who(login))?;
+        writeln!(out, "{}", place(kept, wanted))?;
+    }
     if kept.published {
         writeln!(
             out,
@@ -29,7 +33,7 @@ pub(super) fn tell(
         writeln!(out, "{note}")?;
     }
     if current != Some(&kept.name) {
-        writeln!(out, "Use it: `codex-router use {}`", kept.name)?;
+        writeln!(out, "Use it: `codex-router use {}`", text::word(&kept.name))?;
     }
     Ok(())
 }
@@ -45,12 +49,20 @@ fn who(login: &AuthDotJson) -> String {
         .flatten()
         .collect();
     let shown = match facts.as_slice() {
-        [] if email.is_none() => " with an API key".to_owned(),
         [] => email.unwrap_or_default(),
         facts => format!("{} ({})", email.unwrap_or_default(), facts.join(", ")),
     };
     // A title is whatever somebody typed.
-    shown.chars().filter(|c| !c.is_control()).collect()
+    text::shown(&shown).replace('\n', " ")
+}
+
+/// Nobody was asked whether the key is good for anything.
+fn place_of_key(kept: &KeptSignIn, wanted: Option<&ProfileName>) -> String {
+    if kept.created {
+        format!("{} The key was not tried.", place(kept, wanted))
+    } else {
+        format!("`{}` holds this key already.", kept.name)
+    }
 }
 
 fn place(kept: &KeptSignIn, wanted: Option<&ProfileName>) -> String {
