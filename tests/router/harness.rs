@@ -250,6 +250,16 @@ impl Router {
         self.child.wait().unwrap();
     }
 
+    /// How much memory it holds.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn resident_bytes(&self) -> usize {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
+        kibibytes.parse::<usize>().unwrap() << 10
+    }
+
     /// All that it printed so far.
     pub(crate) fn printed(&self) -> String {
         self.stdout.text() + &self.stderr.text()

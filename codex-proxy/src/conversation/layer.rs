@@ -14,6 +14,7 @@ use http_body_util::{BodyExt as _, Either, Full, Limited};
 use tower::{Layer, Service, ServiceExt as _};
 
 use super::{
+    Passage,
     threads::{Thread, Threads, thread_of},
     travel::{Foreign, Leave, Portable, digest, is_foreign_state, portable},
 };
@@ -37,6 +38,13 @@ impl ConversationLayer {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+}
+
+impl ConversationLayer {
+    /// The conversation that a connection is made for; see [`Passage`].
+    pub(crate) fn passage(&self, handshake: &mut Parts) -> Option<Passage> {
+        Passage::of(&self.threads, handshake)
     }
 }
 
@@ -187,7 +195,7 @@ fn account_of(parts: &Parts) -> Option<String> {
 }
 
 /// Codex echoes the state of a turn's first answer to the turn's end, whoever answered.
-fn leave_turn_state(parts: &mut Parts, leave: &Leave) -> Option<u64> {
+pub(super) fn leave_turn_state(parts: &mut Parts, leave: &Leave) -> Option<u64> {
     let state = digest(parts.headers.get(TURN_STATE)?.as_bytes());
     let foreign = leave.applies_to(state);
     foreign.then(|| parts.headers.remove(TURN_STATE))?;
