@@ -74,10 +74,18 @@ impl Home {
     }
 
     pub(crate) fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
-        let mut command = program();
-        command.env("CODEX_HOME", self.folder.path());
-        command.envs(environment.iter().copied()).args(arguments);
+        let mut command = self.command(arguments);
+        command.envs(environment.iter().copied());
         Ran::to_its_end(command)
+    }
+
+    /// `codex-router ARGUMENTS` on this home, not yet started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program();
+        command
+            .env("CODEX_HOME", self.folder.path())
+            .args(arguments);
+        command
     }
 
     /// The same, with something on its standard input.

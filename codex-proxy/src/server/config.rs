@@ -107,7 +107,7 @@ where
         }
     }
 
-    /// Asks for WebSockets over this client, which must speak nothing but HTTP/1.1; by default one
+    /// Asks for a WebSocket over this client, which must speak nothing but HTTP/1.1; by default one
     /// of [`client_builder`] that does.
     #[must_use]
     pub fn upgrade_client(self, client: reqwest::Client) -> Self {

@@ -36,7 +36,7 @@ impl Upstream {
         Self { targets, ..self }
     }
 
-    /// Asks for WebSockets over this client, which must speak nothing but HTTP/1.1. Without it, the
+    /// Asks for a WebSocket over this client, which must speak nothing but HTTP/1.1. Without it, the
     /// usual one is asked, which works unless it agrees on HTTP/2 with the server.
     #[must_use]
     pub fn with_upgrade_client(self, client: reqwest::Client) -> Self {

@@ -38,7 +38,7 @@ pub(super) struct Goodbye {
 }
 
 impl End {
-    pub(super) fn of_client(error: Error) -> Self {
+    pub(super) fn of_client(error: &Error) -> Self {
         match error {
             Error::Capacity(CapacityError::MessageTooLong { .. }) => {
                 Self::ClientFault(ApiError::body_too_large(), CloseCode::Size)
@@ -55,44 +55,45 @@ impl End {
     pub(super) fn goodbye(self, in_turn: bool) -> Goodbye {
         match self {
             Self::ClientClosed(frame) => Goodbye::passing_on(None, frame),
-            Self::ClientGone => Goodbye::passing_on(None, close(CloseCode::Away, "")),
-            Self::ClientFault(error, code) => Goodbye::telling(error, close(code, "")),
+            Self::ClientGone => Goodbye::passing_on(None, frame(CloseCode::Away, "")),
+            Self::ClientFault(error, code) => Goodbye::telling(error, frame(code, "")),
             Self::UpstreamClosed(frame) => {
                 Goodbye::passing_on(in_turn.then(connection_lost), frame)
             }
             Self::UpstreamLost if in_turn => Goodbye::telling(
                 connection_lost(),
-                close(CloseCode::Error, "the connection to the upstream broke"),
+                frame(CloseCode::Error, "the connection to the upstream broke"),
             ),
             Self::UpstreamLost => Goodbye::passing_on(
                 None,
-                close(CloseCode::Away, "the connection to the upstream ended"),
+                frame(CloseCode::Away, "the connection to the upstream ended"),
             ),
             Self::UpstreamSilent => Goodbye::telling(
                 ApiError::upstream_timeout(),
-                close(CloseCode::Error, "the upstream fell silent"),
+                frame(CloseCode::Error, "the upstream fell silent"),
             ),
             Self::Moved => Goodbye::telling(
                 send_all("another profile serves now"),
-                close(CloseCode::Restart, "another profile serves now"),
+                frame(CloseCode::Restart, "another profile serves now"),
             ),
             Self::Unreadable => Goodbye::telling(
                 send_all("this account cannot read another one's reasoning"),
-                close(
+                frame(
                     CloseCode::Restart,
                     "what cannot be read is left out next time",
                 ),
             ),
-            Self::Refused(error) => Goodbye::telling(error, close(CloseCode::Error, "")),
+            Self::Refused(error) => Goodbye::telling(error, frame(CloseCode::Error, "")),
             Self::Stopping => {
-                Goodbye::passing_on(None, close(CloseCode::Away, "the router was told to stop"))
+                Goodbye::passing_on(None, frame(CloseCode::Away, "the router was told to stop"))
             }
         }
     }
 }
 
 impl Goodbye {
-    fn passing_on(told: Option<ApiError>, frame: Option<CloseFrame>) -> Self {
+    fn passing_on(told: Option<ApiError>, frame: impl Into<Option<CloseFrame>>) -> Self {
+        let frame = frame.into();
         Self {
             told,
             to_client: frame.clone(),
@@ -100,11 +101,11 @@ impl Goodbye {
         }
     }
 
-    fn telling(error: ApiError, to_client: Option<CloseFrame>) -> Self {
+    fn telling(error: ApiError, to_client: CloseFrame) -> Self {
         Self {
             told: Some(error),
-            to_client,
-            to_upstream: close(CloseCode::Normal, ""),
+            to_client: Some(to_client),
+            to_upstream: Some(frame(CloseCode::Normal, "")),
         }
     }
 }
@@ -138,7 +139,7 @@ fn broken(how: &str) -> ApiError {
     ApiError::invalid_request("invalid_message", format!("a message {how}"))
 }
 
-fn close(code: CloseCode, reason: &'static str) -> Option<CloseFrame> {
+fn frame(code: CloseCode, reason: &'static str) -> CloseFrame {
     let reason = reason.into();
-    Some(CloseFrame { code, reason })
+    CloseFrame { code, reason }
 }

@@ -114,7 +114,7 @@ impl<T: ProfileTable> Relay<T> {
                 Ok(Some(Ok(Message::Close(frame)))) => return End::ClientClosed(frame),
                 // Pings are answered by the library; what goes on between two hops stays there.
                 Ok(Some(Ok(_))) => continue,
-                Ok(Some(Err(error))) => return End::of_client(error),
+                Ok(Some(Err(error))) => return End::of_client(&error),
                 Ok(None) => return End::ClientGone,
                 Err(_) => return End::UpstreamLost,
             };
@@ -211,7 +211,8 @@ where
         if let Some(error) = told {
             to.feed(message_of(&error)).await?;
         }
-        to.feed(Message::Close(frame)).await?;
+        // Refused where the other side closed first: then its frame is answered by the library.
+        let _ = to.send(Message::Close(frame)).await;
         to.flush().await?;
         while from.next().await.transpose()?.is_some() {}
         Ok::<_, Error>(())
