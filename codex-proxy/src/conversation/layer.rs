@@ -16,7 +16,7 @@ use tower::{Layer, Service, ServiceExt as _};
 use super::{
     Passage,
     threads::{Thread, Threads, thread_of},
-    travel::{Foreign, Leave, Portable, digest, is_foreign_state, portable},
+    travel::{Foreign, Leave, Portable, ResponseBefore, digest, is_foreign_state, portable},
 };
 use crate::{ApiError, BoxError, auth::ReplayBody};
 
@@ -172,7 +172,8 @@ impl<S> Turn<S> {
             return Ok((self.inner.call(untouched).await?, Arc::default()));
         }
         let body = body.collect().await?.to_bytes();
-        let Portable { body, mut left } = portable(&unpacked(&parts, body)?, &leave)?;
+        let Portable { body, mut left } =
+            portable(&unpacked(&parts, body)?, &leave, ResponseBefore::Left)?;
         parts.headers.remove(header::CONTENT_ENCODING);
         parts.headers.remove(header::CONTENT_LENGTH);
         left.extend(leave_turn_state(&mut parts, &leave));

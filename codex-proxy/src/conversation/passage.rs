@@ -5,12 +5,12 @@ use std::{
 
 use codex_auth::{Backend, RouteHint};
 use http::request::Parts;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 
 use super::{
     layer::leave_turn_state,
     threads::{Thread, Threads, thread_of},
-    travel::{Foreign, Leave, Portable, is_foreign_state, portable},
+    travel::{Foreign, Leave, Portable, ResponseBefore, is_foreign_state, portable},
 };
 use crate::ApiError;
 
@@ -23,11 +23,15 @@ pub(crate) struct Passage {
     last: Mutex<Last>,
 }
 
-/// What was done to the last message that began a conversation anew.
+/// What was done to the messages of this connection.
 #[derive(Debug, Default)]
 struct Last {
-    foreign: Arc<Foreign>,
+    /// What was left behind so far.
+    foreign: Foreign,
+    /// Of the last message, everything was.
     left_everything: bool,
+    /// The last message only prepares for a turn: its answer says nothing of who can read what.
+    is_prewarm: bool,
 }
 
 impl Passage {
@@ -48,32 +52,33 @@ impl Passage {
         })
     }
 
-    /// A message as the account can read it, borrowed if that is as it was.
+    /// A message as the account can read it, borrowed if that is as it was. The id of the response
+    /// before stays, since it is one of this connection.
     ///
     /// # Errors
     /// A compacted conversation cannot move.
     pub(crate) fn portable<'a>(&self, message: &'a str) -> Result<Cow<'a, str>, ApiError> {
-        // What continues a response of this connection holds nothing of anybody else's.
-        if continues_a_response(message) {
-            return Ok(Cow::Borrowed(message));
-        }
         let thread = self.threads.recall(&self.name);
         let leave = Leave::for_account(&self.account, thread.as_ref());
         let mut last = self.last();
         last.left_everything = matches!(leave, Leave::Everything);
+        last.is_prewarm = is_prewarm(message);
         if matches!(leave, Leave::Nothing) {
-            last.foreign = Arc::default();
             return Ok(Cow::Borrowed(message));
         }
-        let Portable { body, left } = portable(message.as_bytes(), &leave)?;
-        last.foreign = Arc::new(leave.known().iter().copied().chain(left).collect());
+        let Portable { body, left } = portable(message.as_bytes(), &leave, ResponseBefore::Kept)?;
+        last.foreign.extend(leave.known());
+        last.foreign.extend(left);
         // JSON that came as text goes as text.
         Ok(String::from_utf8(body).map_or(Cow::Borrowed(message), Cow::Owned))
     }
 
     /// The account has answered: the conversation is now its own.
     pub(crate) fn arrived(&self) {
-        self.note(self.account.clone(), self.last().foreign.clone());
+        let last = self.last();
+        if !last.is_prewarm {
+            self.note(self.account.clone(), Arc::new(last.foreign.clone()));
+        }
     }
 
     /// Whether an error message says that the account could not read what it was sent, and leaving
@@ -97,13 +102,12 @@ impl Passage {
     }
 }
 
-fn continues_a_response(message: &str) -> bool {
+fn is_prewarm(message: &str) -> bool {
     #[derive(Deserialize)]
     struct Message {
-        previous_response_id: Option<IgnoredAny>,
+        generate: Option<bool>,
     }
-    serde_json::from_str::<Message>(message)
-        .is_ok_and(|message| message.previous_response_id.is_some())
+    serde_json::from_str::<Message>(message).is_ok_and(|it| it.generate == Some(false))
 }
 
 #[cfg(test)]
@@ -139,12 +143,21 @@ mod tests {
         assert_eq!(passage(&threads, "home").portable(FULL).unwrap(), STRIPPED);
     }
 
+    /// A prewarm may come without the history, which the turn that continues it brings.
     #[test]
-    fn what_continues_a_response_is_left_alone() {
+    fn a_prewarm_is_no_arrival_and_its_id_stays() {
         let threads = Arc::default();
         passage(&threads, "work").arrived();
-        let next = FULL.replace("\"input\"", "\"previous_response_id\":\"resp_1\",\"input\"");
-        assert_eq!(passage(&threads, "home").portable(&next).unwrap(), next);
+        let home = passage(&threads, "home");
+        let prewarm = r#"{"type":"response.create","input":[],"generate":false}"#;
+        assert_eq!(home.portable(prewarm).unwrap(), prewarm);
+        home.arrived();
+        let id = "\"previous_response_id\":\"resp_1\",\"input\"";
+        let [full, stripped] = [FULL, STRIPPED].map(|it| it.replace("\"input\"", id));
+        assert_eq!(home.portable(&full).unwrap(), stripped);
+        home.arrived();
+        let own = full.replace("gAAA", "gBBB");
+        assert_eq!(home.portable(&own).unwrap(), own);
     }
 
     #[test]
