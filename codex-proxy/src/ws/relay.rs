@@ -220,3 +220,100 @@ where
     // Whoever has left needs no goodbye.
     let _ = timeout(CLOSE_LIMIT, &mut closing).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use codex_auth::{Backend, CredentialError, ProfileRef, RouteHint};
+    use serde_json::Value;
+    use tokio::{
+        io::{DuplexStream, duplex},
+        time::sleep,
+    };
+
+    use super::*;
+    use crate::{
+        route::{ChosenProfile, RouteReason},
+        ws::course::Destination,
+    };
+
+    const TURN: &str = r#"{"type":"response.create"}"#;
+
+    struct AlwaysWork;
+
+    impl ProfileTable for AlwaysWork {
+        async fn choose(&self, _: Option<&ProfileRef>) -> Result<ChosenProfile, CredentialError> {
+            Ok(ChosenProfile {
+                profile: ProfileRef::new("work"),
+                backend: Backend::ChatGpt,
+                identity: None,
+                default_reason: RouteReason::Current,
+            })
+        }
+    }
+
+    /// A client and an upstream, with a relay between them.
+    async fn ends(
+        stopping: CancellationToken,
+    ) -> (WebSocketStream<DuplexStream>, WebSocketStream<DuplexStream>) {
+        let hint = RouteHint::profile(ProfileRef::new("work"));
+        let course = Course::new(Destination::new(AlwaysWork, hint, None), None);
+        let (client, near) = duplex(1 << 16);
+        let (far, upstream) = duplex(1 << 16);
+        let (near, far) = (
+            socket(near, Role::Server).await,
+            socket(far, Role::Client).await,
+        );
+        tokio::spawn(Relay::new(course, stopping).run(near, far));
+        (
+            socket(client, Role::Client).await,
+            socket(upstream, Role::Server).await,
+        )
+    }
+
+    async fn error_at(client: &mut WebSocketStream<DuplexStream>) -> Value {
+        let message = client.next().await.unwrap().unwrap();
+        serde_json::from_str(message.to_text().unwrap()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_an_error_within_a_turn_and_none_between_two() {
+        let (mut client, mut upstream) = ends(CancellationToken::new()).await;
+        sleep(IDLE_LIMIT * 3 + IDLE_LIMIT / 2).await;
+        client.send(Message::text(TURN)).await.unwrap();
+        assert_eq!(upstream.next().await.unwrap().unwrap(), Message::text(TURN));
+        let begun = Instant::now();
+        let error = error_at(&mut client).await;
+        assert_eq!(error["error"]["code"], "upstream_timeout");
+        assert_eq!(error["status"], 504);
+        assert_eq!(begun.elapsed().as_secs(), IDLE_LIMIT.as_secs());
+        let Message::Close(Some(frame)) = client.next().await.unwrap().unwrap() else {
+            panic!("not closed");
+        };
+        assert_eq!(u16::from(frame.code), 1011);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_message_of_the_upstream_begins_the_silence_anew() {
+        let (mut client, mut upstream) = ends(CancellationToken::new()).await;
+        client.send(Message::text(TURN)).await.unwrap();
+        for kind in ["response.created", "response.x", "response.completed"] {
+            sleep(IDLE_LIMIT.mul_f32(0.99)).await;
+            let event = format!(r#"{{"type":"{kind}"}}"#);
+            upstream.send(Message::text(&event)).await.unwrap();
+            assert_eq!(client.next().await.unwrap().unwrap(), Message::text(event));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_turn_under_way_holds_up_the_end() {
+        let stopping = CancellationToken::new();
+        let (mut client, mut upstream) = ends(stopping.clone()).await;
+        client.send(Message::text(TURN)).await.unwrap();
+        assert_eq!(upstream.next().await.unwrap().unwrap(), Message::text(TURN));
+        stopping.cancel();
+        let last = Message::text(r#"{"type":"response.completed"}"#);
+        upstream.send(last.clone()).await.unwrap();
+        assert_eq!(client.next().await.unwrap().unwrap(), last);
+        assert!(client.next().await.unwrap().unwrap().is_close());
+    }
+}

@@ -328,6 +328,12 @@ impl FakeOpenAi {
         self.shared.open_sockets.load(Ordering::Relaxed)
     }
 
+    /// How many events of all streams were handed to their connections.
+    #[must_use]
+    pub fn events(&self) -> usize {
+        self.shared.events.load(Ordering::Relaxed)
+    }
+
     /// How often a ping was answered; one is sent at the beginning of each turn over a WebSocket.
     #[must_use]
     pub fn pongs(&self) -> usize {

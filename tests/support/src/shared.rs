@@ -28,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) open_streams: AtomicUsize,
     pub(crate) open_sockets: AtomicUsize,
     pub(crate) pongs: AtomicUsize,
+    pub(crate) events: AtomicUsize,
     serial: AtomicU64,
 }
 
@@ -52,6 +53,7 @@ impl Shared {
             open_streams: AtomicUsize::new(0),
             open_sockets: AtomicUsize::new(0),
             pongs: AtomicUsize::new(0),
+            events: AtomicUsize::new(0),
             serial: AtomicU64::new(0),
         }
     }

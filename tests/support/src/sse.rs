@@ -139,6 +139,7 @@ impl http_body::Body for EventBody {
             return Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionAborted.into())));
         }
         self.sent += 1;
+        self.shared.events.fetch_add(1, Ordering::Relaxed);
         let event = self.events.next();
         self.ended = self.events.peek().is_none();
         Poll::Ready(event.map(|event| Ok(Frame::data(event))))
