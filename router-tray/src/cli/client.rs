@@ -19,7 +19,7 @@ pub(crate) fn http_client() -> Result<reqwest::Client, Failure> {
     built(builder()?)
 }
 
-/// One for WebSockets, which are asked for over HTTP/1.1.
+/// One that asks for a WebSocket, which is done over HTTP/1.1.
 pub(crate) fn upgrade_client() -> Result<reqwest::Client, Failure> {
     built(builder()?.http1_only())
 }
