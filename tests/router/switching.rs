@@ -214,7 +214,7 @@ async fn nobody_logged_in_names_the_file_and_the_commands_that_help() {
         let message = answer.json()["error"]["message"].to_string();
         assert!(message.contains(home.live().to_str().unwrap()), "{message}");
         assert!(
-            message.contains("codex login") && message.contains("codex-router save"),
+            message.contains("codex-router login") && message.contains("codex-router use"),
             "{message}"
         );
     }
