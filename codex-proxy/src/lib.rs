@@ -37,6 +37,7 @@
 //! │││┌ errors ──────────────── [error] ──────  OpenAI-shaped, and whose they are
 //! ││││┌ translate ──────────── [chat], [responses]    for clients that are not Codex
 //! │││││┌ conversation ──────── [conversation]         what an account cannot read stays behind
+//! │││││┌ or upgrade ────────── [ws]      WebSocket: the handshake is an ordinary request
 //! ││││││┌ credentials ──────── [auth] ───────  the login; 401 → refresh → once more
 //! │││││││┌ workspace, retry, timeout ────────  where its workspace is; connect errors only
 //! ││││││││└► [upstream]                        base address by login, hop-by-hop headers off
@@ -63,5 +64,6 @@ pub mod server;
 pub mod sse;
 pub mod translated;
 pub mod upstream;
+pub mod ws;
 
 pub use error::{ApiError, BoxError, Origin};

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fake_openai::RecordedRequest;
-use serde_json::Value;
+use fake_openai::{Fault, RecordedRequest};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::child::{Outcome, command, installed, run};
@@ -12,6 +12,8 @@ use crate::stage::{Backend, Stage};
 use crate::tap::Tap;
 
 const LIMIT: Duration = Duration::from_mins(1);
+const UPGRADE: &[u8] = b"GET /v1/responses HTTP/1.1\r\n";
+const POST: &[u8] = b"POST /v1/responses HTTP/1.1\r\n";
 
 /// The CLI in a home and a project of its own.
 struct Codex {
@@ -97,15 +99,13 @@ fn codex_is_answered_by_the_profile_and_not_by_its_own_login() {
     codex.asks(&["good morning"], "You said: good morning");
     stage.served_by("acct-work");
 
-    // 426 is accepted at once: any other refusal would be tried seven times.
-    assert_eq!(codex.tap.count(b"GET /v1/responses HTTP/1.1\r\n"), 1);
-    assert_eq!(codex.tap.count(b"POST /v1/responses HTTP/1.1\r\n"), 1);
-
-    // The compressed body went through as it was, and with it what only Codex sends.
+    // Over WebSocket, by itself: one connection, its prewarm continued by the turn.
+    assert_eq!(codex.tap.count(UPGRADE), 1);
+    assert_eq!(codex.tap.count(POST), 0);
     let call = stage.model_call();
-    assert_eq!(call.header("content-encoding"), Some("zstd"));
+    assert_eq!(call.method, "MESSAGE");
+    assert!(call.json["previous_response_id"].is_string(), "{call:?}");
     assert_eq!(call.header("originator"), Some("codex_exec"));
-    assert_eq!(codex.tap.count(&call.raw), 1, "the body was changed");
 
     // The catalogue is the upstream's. One that it cannot read is asked for about five times.
     let known = codex.known_models();
@@ -114,6 +114,63 @@ fn codex_is_answered_by_the_profile_and_not_by_its_own_login() {
         "{known:?}"
     );
     assert!(codex.tap.count(b"GET /v1/models?client_version=0.169.0 ") <= 2);
+}
+
+/// 426 is accepted at once: any other refusal would be tried seven times.
+#[test]
+fn codex_uses_http_where_the_upstream_has_no_websocket() {
+    let stage = Stage::new(Backend::ChatGpt);
+    stage.fake.fault(Fault::status(404).on_upgrade().always());
+    let codex = Codex::signed_in(&stage);
+    codex.asks(&["good morning"], "You said: good morning");
+    assert_eq!(codex.tap.count(UPGRADE), 1);
+    assert_eq!(codex.tap.count(POST), 1);
+
+    // The compressed body went through as it was, and with it what only Codex sends.
+    let call = stage.model_call();
+    assert_eq!(call.header("content-encoding"), Some("zstd"));
+    assert_eq!(call.header("originator"), Some("codex_exec"));
+    assert_eq!(codex.tap.count(&call.raw), 1, "the body was changed");
+}
+
+/// Each fault hits the first turn, after its prewarm; Codex then connects anew.
+#[test]
+fn codex_goes_on_after_a_broken_connection() {
+    for fault in [Fault::cut_after(3), Fault::close_after(3, 1012, "restart")] {
+        let stage = Stage::new(Backend::ChatGpt);
+        stage.fake.fault(fault);
+        let codex = Codex::signed_in(&stage);
+        codex.asks(&["good morning"], "You said: good morning");
+        assert_eq!(codex.tap.count(UPGRADE), 2);
+        assert_eq!(codex.tap.count(POST), 0);
+        assert_eq!(stage.fake.model_calls().len(), 2);
+    }
+}
+
+/// The switch is made by the shell command that the model calls, in the middle of the session.
+#[test]
+fn codex_follows_a_switch_within_a_session() {
+    let stage = Stage::new(Backend::ChatGpt);
+    let codex = Codex::signed_in(&stage);
+    let switch = format!(
+        "call exec_command {}",
+        json!({"cmd": stage.switching_command("other")})
+    );
+    let outcome = codex.exec(&["--model", "gpt-5.5", &switch]);
+    assert!(
+        outcome.stdout.starts_with("The tool answered: "),
+        "{outcome:?}"
+    );
+    let accounts: Vec<_> = stage
+        .fake
+        .model_calls()
+        .into_iter()
+        .map(|it| it.account)
+        .collect();
+    let [work, other] = ["acct-work", "acct-other"].map(|it| Some(it.to_owned()));
+    assert_eq!(accounts, [work, other]);
+    assert_eq!(codex.tap.count(UPGRADE), 2);
+    assert_eq!(codex.tap.count(POST), 0);
 }
 
 #[test]
@@ -156,7 +213,7 @@ fn codex_needs_no_login_of_its_own() {
     let codex = Codex::signed_out(&stage);
     codex.asks(&["good morning"], "You said: good morning");
     assert_eq!(codex.tap.count(b"authorization: "), 0);
-    assert_eq!(codex.tap.count(b"GET /v1/responses HTTP/1.1\r\n"), 1);
+    assert_eq!(codex.tap.count(UPGRADE), 1);
     stage.served_by("acct-work");
 }
 
@@ -192,7 +249,7 @@ fn codex_works_with_an_api_key_profile() {
         };
         codex.asks(&["good morning"], "You said: good morning");
         stage.served_as_it_should();
-        assert_eq!(codex.tap.count(b"GET /v1/responses HTTP/1.1\r\n"), 1);
+        assert_eq!(codex.tap.count(UPGRADE), 1);
         assert!(codex.tap.count(b"GET /v1/models?") <= 2);
     }
 }

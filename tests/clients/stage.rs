@@ -78,6 +78,16 @@ impl Stage {
         assert_eq!(used.code, Some(0), "{used:?}");
     }
 
+    /// The shell command that makes this profile the current one.
+    pub(crate) fn switching_command(&self, profile: &str) -> String {
+        let (_, home) = self.router.as_ref().unwrap();
+        let use_profile = home.command(&["use", profile]);
+        let words = std::iter::once(use_profile.get_program()).chain(use_profile.get_args());
+        let words: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
+        let home = home.path("");
+        format!("CODEX_HOME={} {}", home.display(), words.join(" "))
+    }
+
     /// Fails unless there were requests, and all came with the login the stage began with.
     pub(crate) fn served_as_it_should(&self) {
         match self.backend {

@@ -156,17 +156,8 @@ async fn a_packed_body_is_sent_again_after_a_401() {
 }
 
 #[tokio::test]
-async fn websocket_is_refused_the_one_way_it_understands() {
+async fn a_get_that_asks_for_no_websocket_is_the_wrong_method() {
     let world = World::two_accounts();
-    let upgrade = |request: RequestBuilder| {
-        let request = request.headers(headers()).header("connection", "Upgrade");
-        let request = request
-            .header("upgrade", "websocket")
-            .header("sec-websocket-version", "13");
-        request.header("sec-websocket-key", "HWzX6vj1f71tfmhkMzWmlg==")
-    };
-    let answer = Answer::to(upgrade(world.router.get("/v1/responses"))).await;
-    answer.error(426);
     let without = Answer::to(world.router.get("/v1/responses")).await;
     without.error(405);
     let head = world.router.client.head(world.router.url("/v1/responses"));

@@ -74,10 +74,18 @@ impl Home {
     }
 
     pub(crate) fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
-        let mut command = program();
-        command.env("CODEX_HOME", self.folder.path());
-        command.envs(environment.iter().copied()).args(arguments);
+        let mut command = self.command(arguments);
+        command.envs(environment.iter().copied());
         Ran::to_its_end(command)
+    }
+
+    /// `codex-router ARGUMENTS` on this home, not yet started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program();
+        command
+            .env("CODEX_HOME", self.folder.path())
+            .args(arguments);
+        command
     }
 
     /// The same, with something on its standard input.
@@ -248,6 +256,16 @@ impl Router {
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// How much memory it holds.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn resident_bytes(&self) -> usize {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
+        kibibytes.parse::<usize>().unwrap() << 10
     }
 
     /// All that it printed so far.

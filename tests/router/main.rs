@@ -27,3 +27,4 @@ mod signing_out;
 mod switching;
 mod transfer;
 mod upstream_errors;
+mod websocket;

@@ -14,8 +14,9 @@ use http_body_util::{BodyExt as _, Either, Full, Limited};
 use tower::{Layer, Service, ServiceExt as _};
 
 use super::{
+    Passage,
     threads::{Thread, Threads, thread_of},
-    travel::{Foreign, Leave, Portable, digest, is_foreign_state, portable},
+    travel::{Foreign, Leave, Portable, ResponseBefore, digest, is_foreign_state, portable},
 };
 use crate::{ApiError, BoxError, auth::ReplayBody};
 
@@ -37,6 +38,13 @@ impl ConversationLayer {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+}
+
+impl ConversationLayer {
+    /// The conversation that a connection is made for; see [`Passage`].
+    pub(crate) fn passage(&self, handshake: &mut Parts) -> Option<Passage> {
+        Passage::of(&self.threads, handshake)
     }
 }
 
@@ -164,7 +172,8 @@ impl<S> Turn<S> {
             return Ok((self.inner.call(untouched).await?, Arc::default()));
         }
         let body = body.collect().await?.to_bytes();
-        let Portable { body, mut left } = portable(&unpacked(&parts, body)?, &leave)?;
+        let Portable { body, mut left } =
+            portable(&unpacked(&parts, body)?, &leave, ResponseBefore::Left)?;
         parts.headers.remove(header::CONTENT_ENCODING);
         parts.headers.remove(header::CONTENT_LENGTH);
         left.extend(leave_turn_state(&mut parts, &leave));
@@ -187,7 +196,7 @@ fn account_of(parts: &Parts) -> Option<String> {
 }
 
 /// Codex echoes the state of a turn's first answer to the turn's end, whoever answered.
-fn leave_turn_state(parts: &mut Parts, leave: &Leave) -> Option<u64> {
+pub(super) fn leave_turn_state(parts: &mut Parts, leave: &Leave) -> Option<u64> {
     let state = digest(parts.headers.get(TURN_STATE)?.as_bytes());
     let foreign = leave.applies_to(state);
     foreign.then(|| parts.headers.remove(TURN_STATE))?;

@@ -46,7 +46,9 @@
 //! no change of account.
 
 mod layer;
+mod passage;
 mod threads;
 mod travel;
 
 pub use layer::{Conversation, ConversationLayer};
+pub(crate) use passage::Passage;

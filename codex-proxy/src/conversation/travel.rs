@@ -34,15 +34,28 @@ pub(super) struct Portable {
     pub(super) left: Foreign,
 }
 
+/// What becomes of the id of the response before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ResponseBefore {
+    /// It may be another account's.
+    Left,
+    /// It is one of this very connection, and so of this account.
+    Kept,
+}
+
 /// Takes what belongs to another account out of a request body: encrypted reasoning, and the id of
 /// the response before. All other values keep their bytes.
 ///
 /// # Errors
 /// A compacted conversation is readable to its own account alone, and cannot be taken apart.
-pub(super) fn portable(body: &[u8], leave: &Leave) -> Result<Portable, ApiError> {
+pub(super) fn portable(
+    body: &[u8],
+    leave: &Leave,
+    before: ResponseBefore,
+) -> Result<Portable, ApiError> {
     let request: Object = serde_json::from_slice(body).map_err(|_| unreadable())?;
     let mut left = Foreign::new();
-    let rest = Rest::of(&request, leave, &mut left)?;
+    let rest = Rest::of(&request, leave, before, &mut left)?;
     let body = serde_json::to_vec(&rest).map_err(|_| unreadable())?;
     Ok(Portable { body, left })
 }
@@ -80,10 +93,15 @@ struct Rest<'a> {
 }
 
 impl<'a> Rest<'a> {
-    fn of(request: &'a Object<'a>, leave: &Leave, left: &mut Foreign) -> Result<Self, ApiError> {
+    fn of(
+        request: &'a Object<'a>,
+        leave: &Leave,
+        before: ResponseBefore,
+        left: &mut Foreign,
+    ) -> Result<Self, ApiError> {
         let fields = request
             .iter()
-            .filter(|(name, _)| *name != "previous_response_id")
+            .filter(|(name, _)| before == ResponseBefore::Kept || *name != "previous_response_id")
             .collect();
         // An input that is no list holds no items of anybody.
         let items = request
@@ -211,7 +229,7 @@ mod tests {
     use super::*;
 
     fn moved(body: &str) -> Portable {
-        portable(body.as_bytes(), &Leave::Everything).unwrap()
+        portable(body.as_bytes(), &Leave::Everything, ResponseBefore::Left).unwrap()
     }
 
     fn text(portable: Portable) -> String {
@@ -234,7 +252,12 @@ mod tests {
         let new = r#"{"type":"reasoning","encrypted_content":"new"}"#;
         let left = moved(&format!(r#"{{"input":[{old}]}}"#)).left;
         let later = format!(r#"{{"input":[{old},{new}]}}"#);
-        let rest = portable(later.as_bytes(), &Leave::Only(Arc::new(left.clone()))).unwrap();
+        let rest = portable(
+            later.as_bytes(),
+            &Leave::Only(Arc::new(left.clone())),
+            ResponseBefore::Left,
+        )
+        .unwrap();
         assert_eq!(rest.left, left);
         assert_eq!(text(rest), format!(r#"{{"input":[{new}]}}"#));
     }
@@ -248,9 +271,17 @@ mod tests {
     fn a_compacted_conversation_is_told_what_to_do() {
         for kind in ["compaction", "compaction_summary", "context_compaction"] {
             let body = format!(r#"{{"input":[{{"type":"{kind}","encrypted_content":"gAAA"}}]}}"#);
-            let error = portable(body.as_bytes(), &Leave::Everything).unwrap_err();
+            let error =
+                portable(body.as_bytes(), &Leave::Everything, ResponseBefore::Left).unwrap_err();
             assert_eq!(error.code.as_deref(), Some("conversation_not_portable"));
-            assert!(portable(body.as_bytes(), &Leave::Only(Arc::default())).is_ok());
+            assert!(
+                portable(
+                    body.as_bytes(),
+                    &Leave::Only(Arc::default()),
+                    ResponseBefore::Left
+                )
+                .is_ok()
+            );
         }
     }
 
@@ -273,7 +304,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_an_answer_and_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = portable(&bytes, &Leave::Everything);
+            let _ = portable(&bytes, &Leave::Everything, ResponseBefore::Left);
             let _ = is_foreign_state(&bytes);
         }
     }

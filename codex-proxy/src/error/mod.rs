@@ -164,7 +164,7 @@ impl ApiError {
         .with_status(StatusCode::PAYLOAD_TOO_LARGE)
     }
 
-    fn upstream_timeout() -> Self {
+    pub(crate) fn upstream_timeout() -> Self {
         let message = "the upstream did not answer in time; try again";
         Self::upstream(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", message)
     }

@@ -81,6 +81,7 @@ where
                 .with_backend(chosen.backend)
                 .with_identity(chosen.identity.clone());
             request.extensions_mut().insert(hint);
+            request.extensions_mut().insert(reason);
             let response = ready.call(request).await?;
             Ok(receipt(response, &chosen.profile, reason))
         })

@@ -10,14 +10,17 @@ use super::{
     stack::{Limits, Stack},
 };
 use crate::{
+    conversation::ConversationLayer,
     route::ProfileTable,
     upstream::{Targets, Upstream, WorkspaceLayer, client_builder},
+    ws::Connections,
 };
 
 /// The whole server, not yet bound to an address.
 #[derive(Debug)]
 pub struct Server {
     router: Router,
+    connections: Connections,
 }
 
 /// Sets up a [`Server`]; every setting has a default.
@@ -25,6 +28,7 @@ pub struct Server {
 pub struct ServerBuilder<P> {
     profiles: P,
     client: Option<reqwest::Client>,
+    upgrade_client: Option<reqwest::Client>,
     targets: Targets,
     limits: Limits,
 }
@@ -59,6 +63,7 @@ impl Server {
         ServerBuilder {
             profiles,
             client: None,
+            upgrade_client: None,
             targets: Targets::default(),
             limits: Limits::default(),
         }
@@ -79,7 +84,7 @@ impl Server {
         }
         let bind_error = |source| ServerError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind_error)?;
-        Bound::new(listener, self.router).map_err(bind_error)
+        Bound::new(listener, self.router, self.connections).map_err(bind_error)
     }
 }
 
@@ -98,6 +103,16 @@ where
     pub fn client(self, client: reqwest::Client) -> Self {
         Self {
             client: Some(client),
+            ..self
+        }
+    }
+
+    /// Asks for a WebSocket over this client, which must speak nothing but HTTP/1.1; by default one
+    /// of [`client_builder`] that does.
+    #[must_use]
+    pub fn upgrade_client(self, client: reqwest::Client) -> Self {
+        Self {
+            upgrade_client: Some(client),
             ..self
         }
     }
@@ -121,18 +136,26 @@ where
     /// # Errors
     /// [`ServerError::Client`].
     pub fn build(self) -> Result<Server, ServerError> {
-        let client = match self.client {
-            Some(client) => client,
-            None => client_builder().build().map_err(ServerError::Client)?,
+        let or_built = |client: Option<_>, builder: reqwest::ClientBuilder| match client {
+            Some(client) => Ok(client),
+            None => builder.build().map_err(ServerError::Client),
         };
+        let client = or_built(self.client, client_builder())?;
+        let upgrade_client = or_built(self.upgrade_client, client_builder().http1_only())?;
+        let connections = Connections::new();
         let stack = Stack {
             profiles: self.profiles,
             workspaces: WorkspaceLayer::new(client.clone(), self.targets.clone()),
-            upstream: Upstream::new(client).with_targets(self.targets),
+            upstream: Upstream::new(client)
+                .with_upgrade_client(upgrade_client)
+                .with_targets(self.targets),
+            conversations: ConversationLayer::new(),
+            connections: connections.clone(),
             limits: self.limits,
         };
         Ok(Server {
             router: router::router(&stack),
+            connections,
         })
     }
 }

@@ -1,7 +1,5 @@
 //! Which path is served by which service.
 
-use std::convert::Infallible;
-
 use axum::{
     Router,
     body::Body,
@@ -9,12 +7,12 @@ use axum::{
     routing::{any_service, get, get_service, post_service},
 };
 use codex_auth::CredentialProvider;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
-use tower::{service_fn, util::BoxCloneSyncService};
+use tower::{ServiceExt as _, service_fn, util::BoxCloneSyncService};
 
 use super::stack::{Answering, Stack};
-use crate::{ApiError, route::ProfileTable};
+use crate::{ApiError, route::ProfileTable, ws::is_handshake};
 
 /// The whole of the server.
 pub(super) fn router<P>(stack: &Stack<P>) -> Router
@@ -22,7 +20,7 @@ where
     P: CredentialProvider + ProfileTable + Clone,
 {
     let responses = post_service(stack.routed(stack.responses()))
-        .get_service(answer_fn(upgrade_or_refuse))
+        .get_service(upgrade_or_refuse(stack.routed(stack.upgrades())))
         .head(async || StatusCode::OK);
     let models = stack.routed(stack.models());
     let profiles = stack.profiles.clone();
@@ -50,16 +48,17 @@ const WELCOME: &str = "Codex Router is serving.\n\n\
     Point an OpenAI client at the base URL /v1 of this address; any API key will do.\n\
     `codex-router list` shows the profiles, `codex-router use NAME` chooses one.\n";
 
-/// Without WebSocket support the one right answer is 426: Codex then uses plain HTTP at once, and
-/// any other costs it seconds (wire reference 7.4).
-fn upgrade_or_refuse(headers: &HeaderMap) -> Response<Body> {
-    let error = if headers.contains_key(header::UPGRADE) {
-        let message = "WebSocket is not offered here: use HTTP, as Codex does by itself";
-        ApiError::router(StatusCode::UPGRADE_REQUIRED, "upgrade_refused", message)
-    } else {
-        wrong_method("`/v1/responses` is called with POST")
-    };
-    error.into_response()
+/// There is nothing to `GET` there but a WebSocket.
+fn upgrade_or_refuse(upgrades: Answering) -> Answering {
+    BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
+        let upgrades = upgrades.clone();
+        async move {
+            if is_handshake(&request) {
+                return upgrades.oneshot(request).await;
+            }
+            Ok(wrong_method("`/v1/responses` is called with POST").into_response())
+        }
+    }))
 }
 
 async fn readiness(profiles: &impl ProfileTable) -> Response<Body> {
@@ -95,11 +94,4 @@ async fn not_found() -> Response<Body> {
 fn wrong_method(message: &str) -> ApiError {
     ApiError::invalid_request("method_not_allowed", message)
         .with_status(StatusCode::METHOD_NOT_ALLOWED)
-}
-
-fn answer_fn(answer: fn(&HeaderMap) -> Response<Body>) -> Answering {
-    BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
-        let response = answer(request.headers());
-        async move { Ok::<_, Infallible>(response) }
-    }))
 }

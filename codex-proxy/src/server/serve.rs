@@ -1,6 +1,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{Router, body::Body};
+use futures_util::future::join;
 use http::Request;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -13,6 +14,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tower::ServiceExt as _;
+
+use crate::ws::Connections;
 
 /// How long streams under way may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -27,14 +30,20 @@ pub struct Bound {
     listener: TcpListener,
     address: SocketAddr,
     router: Router,
+    upgraded: Connections,
 }
 
 impl Bound {
-    pub(super) fn new(listener: TcpListener, router: Router) -> io::Result<Self> {
+    pub(super) fn new(
+        listener: TcpListener,
+        router: Router,
+        upgraded: Connections,
+    ) -> io::Result<Self> {
         Ok(Self {
             address: listener.local_addr()?,
             listener,
             router,
+            upgraded,
         })
     }
 
@@ -51,6 +60,7 @@ impl Bound {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
+        let _cut = Cut(self.upgraded.clone());
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
@@ -68,10 +78,21 @@ impl Bound {
             }
         }
         drop(self.listener);
-        if timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        self.upgraded.stop();
+        let ended = join(graceful.shutdown(), self.upgraded.ended());
+        if timeout(DRAIN, ended).await.is_err() {
             tracing::warn!("streams under way were cut after {} s", DRAIN.as_secs());
         }
         connections.shutdown().await;
+    }
+}
+
+/// Cuts the upgraded connections, which run on tasks of their own, when it is dropped.
+struct Cut(Connections);
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        self.0.cut();
     }
 }
 

@@ -29,6 +29,7 @@ use crate::{
     responses::ResponsesLayer,
     route::{ProfileTable, RouteLayer},
     upstream::{ConnectRetry, Upstream, WorkspaceLayer},
+    ws::{Connections, UpgradeLayer},
 };
 
 /// A service that may fail; the error layer around it does not.
@@ -43,6 +44,9 @@ pub(super) struct Stack<P> {
     pub(super) profiles: P,
     pub(super) upstream: Upstream,
     pub(super) workspaces: WorkspaceLayer,
+    /// One for HTTP and WebSocket: a conversation may change from one to the other.
+    pub(super) conversations: ConversationLayer,
+    pub(super) connections: Connections,
     pub(super) limits: Limits,
 }
 
@@ -116,10 +120,20 @@ where
             .layer(ResponsesLayer::new().with_body_limit(self.limits.body_bytes))
             .map_request(unified)
             // what a profile was left with is decided above; what it cannot read goes out here
-            .layer(ConversationLayer::new())
+            .layer(self.conversations.clone())
             .map_request(unified)
             .service(self.credentialed());
         self.answering(BoxCloneSyncService::new(service))
+    }
+
+    /// `/v1/responses` over WebSocket: switches protocols once the upstream has.
+    pub(super) fn upgrades(&self) -> Answering {
+        let upgrades = UpgradeLayer::new(self.profiles.clone())
+            .with_conversations(self.conversations.clone())
+            .with_connections(self.connections.clone());
+        self.answering(BoxCloneSyncService::new(
+            upgrades.layer(self.credentialed()),
+        ))
     }
 
     /// `/v1/models`: cached for each profile.

@@ -9,12 +9,13 @@ use http_body_util::BodyDataStream;
 use tower::Service;
 
 use super::{Coalesce, Targets, headers, workspace::WorkspaceOrigin};
-use crate::{ApiError, BoxError};
+use crate::{ApiError, BoxError, ws::Handshake};
 
 /// The innermost service: sends a request where its login is accepted; see the [module](super).
 #[derive(Debug, Clone)]
 pub struct Upstream {
     client: reqwest::Client,
+    upgrade_client: Option<reqwest::Client>,
     targets: Targets,
 }
 
@@ -24,6 +25,7 @@ impl Upstream {
     pub fn new(client: reqwest::Client) -> Self {
         Self {
             client,
+            upgrade_client: None,
             targets: Targets::default(),
         }
     }
@@ -32,6 +34,23 @@ impl Upstream {
     #[must_use]
     pub fn with_targets(self, targets: Targets) -> Self {
         Self { targets, ..self }
+    }
+
+    /// Asks for a WebSocket over this client, which must speak nothing but HTTP/1.1. Without it, the
+    /// usual one is asked, which works unless it agrees on HTTP/2 with the server.
+    #[must_use]
+    pub fn with_upgrade_client(self, client: reqwest::Client) -> Self {
+        Self {
+            upgrade_client: Some(client),
+            ..self
+        }
+    }
+
+    /// The client that speaks what this request asks for.
+    fn client_for<B>(&self, request: &Request<B>) -> reqwest::Client {
+        let upgrades = request.extensions().get::<Handshake>();
+        let client = upgrades.and(self.upgrade_client.as_ref());
+        client.unwrap_or(&self.client).clone()
     }
 
     fn prepare<B>(&self, request: Request<B>) -> Result<reqwest::Request, ApiError>
@@ -47,6 +66,9 @@ impl Upstream {
         }
         let mut outgoing = reqwest::Request::new(parts.method, url);
         headers::prepare_request(&mut parts.headers, backend);
+        if let Some(handshake) = parts.extensions.get::<Handshake>() {
+            handshake.apply(&mut parts.headers);
+        }
         if !body.is_end_stream() {
             // Known lengths are sent as such: Codex is never chunked, and servers may insist.
             if let Some(length) = body.size_hint().exact() {
@@ -74,8 +96,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let client = self.client_for(&request);
         let request = self.prepare(request);
-        let client = self.client.clone();
         Box::pin(async move {
             // The address may hold what the client put into its query: it stays out of errors.
             let answer = client

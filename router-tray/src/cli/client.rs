@@ -22,6 +22,11 @@ pub(crate) fn http_client() -> Result<reqwest::Client, Failure> {
     built(builder()?)
 }
 
+/// One that asks for a WebSocket, which is done over HTTP/1.1.
+pub(crate) fn upgrade_client() -> Result<reqwest::Client, Failure> {
+    built(builder()?.http1_only())
+}
+
 /// Certificates of the system, plus those that Codex is told of.
 fn builder() -> Result<reqwest::ClientBuilder, Failure> {
     let certificates = extra_certificates()?.into_iter();

@@ -35,6 +35,7 @@ pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Resul
     let store = client::store(home)?;
     let server = Server::builder(store.clone())
         .client(client)
+        .upgrade_client(client::upgrade_client()?)
         .targets(targets()?)
         .build()?;
     let address = match listen {

@@ -292,7 +292,8 @@ impl FakeOpenAi {
             .collect()
     }
 
-    /// The model calls: every `POST` to `…/responses` or `…/completions`.
+    /// The model calls: every `POST` to `…/responses` or `…/completions`, and every message over a
+    /// WebSocket that is no prewarm.
     #[must_use]
     pub fn model_calls(&self) -> Vec<RecordedRequest> {
         let model_call = |request: &&RecordedRequest| request.is_model_call();
@@ -319,6 +320,24 @@ impl FakeOpenAi {
     #[must_use]
     pub fn open_streams(&self) -> usize {
         self.shared.open_streams.load(Ordering::Relaxed)
+    }
+
+    /// How many WebSocket connections are open.
+    #[must_use]
+    pub fn open_sockets(&self) -> usize {
+        self.shared.open_sockets.load(Ordering::Relaxed)
+    }
+
+    /// How many events of all streams were handed to their connections.
+    #[must_use]
+    pub fn events(&self) -> usize {
+        self.shared.events.load(Ordering::Relaxed)
+    }
+
+    /// How often a ping was answered; one is sent at the beginning of each turn over a WebSocket.
+    #[must_use]
+    pub fn pongs(&self) -> usize {
+        self.shared.pongs.load(Ordering::Relaxed)
     }
 
     /// How many connections were ever accepted.

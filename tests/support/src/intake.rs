@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::answers;
-use crate::faults::{Action, Target};
+use crate::faults::{Action, Target, UPGRADE};
 use crate::record::{self, RecordedRequest};
 use crate::shared::Shared;
 
@@ -138,8 +138,13 @@ fn account_of(shared: &Shared, headers: &HeaderMap) -> Option<String> {
 }
 
 fn fault_for(shared: &Shared, parts: &Parts, account: Option<&str>) -> Option<Action> {
+    let upgrade = parts.headers.contains_key(http::header::UPGRADE);
     let target = Target {
-        method: parts.method.as_str(),
+        method: if upgrade {
+            UPGRADE
+        } else {
+            parts.method.as_str()
+        },
         path: parts.uri.path(),
         bearer: record::bearer(&parts.headers),
         account,

@@ -46,6 +46,7 @@
 //! | issuer | [`FakeOpenAi::issuer_url`] | refresh with rotation and reuse detection, authorization code with PKCE, device code, token exchange, revocation |
 //! | ChatGPT backend | [`FakeOpenAi::chatgpt_base_url`] | `codex/responses`, `codex/models`, `wham/accounts/check`, `wham/usage`, `accounts/switch-workspace-token` |
 //! | public API | [`FakeOpenAi::openai_base_url`] | `responses`, `chat/completions`, `models`, and short forms of `completions`, `embeddings`, `files`; for registered API keys |
+//! | WebSocket | `GET …/responses` with an upgrade, on both of the above | `response.create`, prewarm, incremental turns; one answer per message, its id valid on its connection alone |
 //! | control | `/fake/faults`, `/fake/requests`, `/fake/stats`, `/fake/accounts`, `/fake/api-keys`, `/fake/usage`, `/fake/expire`, `/fake/revoke` | the same as the Rust interface, for programs in other languages |
 //!
 //! [`write_home`] writes logins of it into a `CODEX_HOME`, and [`FakeOpenAi::environment`] says how
@@ -95,6 +96,7 @@ mod seal;
 mod server;
 mod settings;
 mod shared;
+mod socket;
 mod sse;
 
 pub use self::accounts::{Account, CLIENT_ID, Login, Usage};

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 /// One request that the fake has received in full.
 #[derive(Clone, Debug)]
 pub struct RecordedRequest {
-    /// The method.
+    /// The method; `MESSAGE` for a text message over a WebSocket, `CLOSE` for the end of one, whose
+    /// JSON is the code and the reason of the client, or `null` if it sent none.
     pub method: String,
     /// The path without the query.
     pub path: String,
@@ -39,11 +40,13 @@ impl RecordedRequest {
         bearer(&self.headers)
     }
 
-    /// Whether it is a `POST` to a model: `…/responses` or `…/completions`.
+    /// Whether it asks a model: a `POST` to `…/responses` or `…/completions`, or a message over a
+    /// WebSocket that is no prewarm.
     #[must_use]
     pub fn is_model_call(&self) -> bool {
         let model = self.path.ends_with("/responses") || self.path.ends_with("/completions");
-        self.method == "POST" && model
+        let message = self.method == "MESSAGE" && self.json["generate"] != false;
+        model && (self.method == "POST" || message)
     }
 
     /// The request as JSON, for `GET /fake/requests`.

@@ -44,7 +44,7 @@ async fn connection(stream: TcpStream, router: Router) {
     let builder = auto::Builder::new(TokioExecutor::new());
     // A client that hangs up is noted where its stream is dropped.
     let _ = builder
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
         .await;
 }
 

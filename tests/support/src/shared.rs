@@ -26,6 +26,9 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicUsize,
     pub(crate) cancelled_streams: AtomicUsize,
     pub(crate) open_streams: AtomicUsize,
+    pub(crate) open_sockets: AtomicUsize,
+    pub(crate) pongs: AtomicUsize,
+    pub(crate) events: AtomicUsize,
     serial: AtomicU64,
 }
 
@@ -48,6 +51,9 @@ impl Shared {
             connections: AtomicUsize::new(0),
             cancelled_streams: AtomicUsize::new(0),
             open_streams: AtomicUsize::new(0),
+            open_sockets: AtomicUsize::new(0),
+            pongs: AtomicUsize::new(0),
+            events: AtomicUsize::new(0),
             serial: AtomicU64::new(0),
         }
     }

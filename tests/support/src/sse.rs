@@ -16,27 +16,24 @@ use crate::faults::Action;
 use crate::shared::Shared;
 
 /// An event with a name (WHATWG HTML 9.2.6).
-pub(crate) fn event(kind: &str, data: &impl Serialize) -> Bytes {
+pub(crate) fn event(kind: &str, write_data: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let mut bytes = Vec::with_capacity(320);
     bytes.extend_from_slice(b"event: ");
     bytes.extend_from_slice(kind.as_bytes());
-    bytes.push(b'\n');
-    append(&mut bytes, data);
+    bytes.extend_from_slice(b"\ndata: ");
+    write_data(&mut bytes);
+    bytes.extend_from_slice(b"\n\n");
     bytes.into()
 }
 
 /// An event without a name, as chat completions have it.
 pub(crate) fn data(data: &impl Serialize) -> Bytes {
     let mut bytes = Vec::with_capacity(320);
-    append(&mut bytes, data);
-    bytes.into()
-}
-
-fn append(bytes: &mut Vec<u8>, data: &impl Serialize) {
     bytes.extend_from_slice(b"data: ");
     // Writing to memory fails only for map keys that are no text, and ours are.
-    let _ = serde_json::to_writer(&mut *bytes, data);
+    let _ = serde_json::to_writer(&mut bytes, data);
     bytes.extend_from_slice(b"\n\n");
+    bytes.into()
 }
 
 /// A body that sends one event per frame. Dropped before its end, it counts as cancelled.
@@ -109,7 +106,9 @@ impl EventBody {
 impl StreamFault {
     fn of(action: &Action) -> Option<Self> {
         match *action {
-            Action::CutAfter { events } => Some(Self::Cut { after: events }),
+            Action::CutAfter { events } | Action::CloseAfter { events, .. } => {
+                Some(Self::Cut { after: events })
+            }
             Action::StallAfter {
                 events,
                 milliseconds,
@@ -140,6 +139,7 @@ impl http_body::Body for EventBody {
             return Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionAborted.into())));
         }
         self.sent += 1;
+        self.shared.events.fetch_add(1, Ordering::Relaxed);
         let event = self.events.next();
         self.ended = self.events.peek().is_none();
         Poll::Ready(event.map(|event| Ok(Frame::data(event))))

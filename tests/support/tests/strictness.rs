@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use fake_openai::{Account, CLIENT_ID, FakeOpenAi, Fault, Login, RefreshOutcome};
+use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Message};
 
 /// A fake, one account signed in, and a client.
 struct Setup {
@@ -255,7 +257,7 @@ async fn encrypted_reasoning_cannot_move_to_another_account() {
 }
 
 #[tokio::test]
-async fn an_upgrade_is_refused_with_426_and_an_unknown_path_with_404() {
+async fn an_upgrade_needs_a_login_and_an_unknown_path_is_answered_404() {
     let setup = Setup::new().await;
     let get = |path: &str| {
         setup
@@ -268,7 +270,7 @@ async fn an_upgrade_is_refused_with_426_and_an_unknown_path_with_404() {
             .header("upgrade", "websocket");
         assert_eq!(
             upgrade.send().await.unwrap().status(),
-            StatusCode::UPGRADE_REQUIRED
+            StatusCode::UNAUTHORIZED
         );
     }
     for path in ["/backend-api/ps/mcp", "/v1/nothing", "/nothing"] {
@@ -642,4 +644,66 @@ async fn a_login_keeps_its_form_and_the_fields_that_nobody_knows() {
         setup.refresh(refresh_token).await.unwrap().status(),
         StatusCode::OK
     );
+}
+
+#[tokio::test]
+async fn a_response_can_be_continued_on_its_own_websocket_alone() {
+    let setup = Setup::new().await;
+    let (mut first, mut second) = (setup.socket().await, setup.socket().await);
+    let prewarm = json!({"generate": false, "input": [user("base prompt")]});
+    let warm = turn(&mut first, prewarm).await;
+    assert_eq!(warm.last().unwrap()["type"], "response.completed");
+    let id = warm.last().unwrap()["response"]["id"].clone();
+    let next = || json!({"previous_response_id": id, "input": [user("call me")]});
+    let events = turn(&mut first, next()).await;
+    assert!(json!(events).to_string().contains("You said: call me"));
+    let refused = turn(&mut second, next()).await;
+    assert_eq!(refused[0]["error"]["code"], "previous_response_not_found");
+    assert_eq!(refused[0]["status"], 400);
+}
+
+type Socket = tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>;
+
+impl Setup {
+    async fn socket(&self) -> Socket {
+        let url = self.fake.chatgpt_base_url().replace("http:", "ws:") + "/codex/responses";
+        let bearer = format!("Bearer {}", self.login.access_token);
+        let request = ClientRequestBuilder::new(url.parse().unwrap())
+            .with_header("authorization", bearer)
+            .with_header("originator", "codex_exec")
+            .with_header("openai-beta", "responses_websockets=2026-02-06");
+        let stream = tokio::net::TcpStream::connect(self.fake.address()).await;
+        let upgraded = tokio_tungstenite::client_async(request, stream.unwrap()).await;
+        upgraded.unwrap().0
+    }
+}
+
+fn user(text: &str) -> Value {
+    json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]})
+}
+
+/// The events of one turn, up to its last.
+async fn turn(socket: &mut Socket, mut message: Value) -> Vec<Value> {
+    for (name, value) in [
+        ("type", json!("response.create")),
+        ("model", json!("gpt-5.5")),
+        ("store", json!(false)),
+        ("stream", json!(true)),
+    ] {
+        message[name] = value;
+    }
+    let message = Message::text(message.to_string());
+    socket.send(message).await.unwrap();
+    let mut events: Vec<Value> = Vec::new();
+    while let Some(Ok(message)) = socket.next().await {
+        let Message::Text(text) = message else {
+            continue;
+        };
+        events.push(serde_json::from_str(&text).unwrap());
+        let last = ["response.completed", "error"];
+        if last.contains(&events.last().unwrap()["type"].as_str().unwrap()) {
+            break;
+        }
+    }
+    events
 }

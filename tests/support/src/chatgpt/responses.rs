@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use super::limits::set_headers;
 use super::{CATALOGUE_ETAG, Refusal, authorized, strict};
 use crate::accounts::Account;
-use crate::answers::{answer, set};
+use crate::answers::set;
 use crate::intake::Call;
 use crate::responses::{Problem, Reply, check_input};
 use crate::seal;
 use crate::shared::Shared;
+use crate::socket::{self, Endpoint};
 
 /// `POST`: refuses what the backend refuses, else streams.
 pub(super) async fn create(
@@ -28,18 +29,42 @@ pub(super) async fn create(
     }
 }
 
-/// `GET` with an upgrade is refused with 426, so that Codex goes on over HTTP at once. *Source:* wire reference, section 7.4.
-pub(super) async fn upgrade(Extension(call): Extension<Call>) -> Response {
+/// `GET` with an upgrade: a WebSocket. *Source:* wire reference, section 7.
+pub(super) async fn upgrade(
+    State(shared): State<Arc<Shared>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Response {
     if call.header("upgrade").is_none() {
-        return answer(
+        return Refusal(
             StatusCode::METHOD_NOT_ALLOWED,
-            &json!({"detail": "Method Not Allowed"}),
-        );
+            json!({"detail": "Method Not Allowed"}),
+        )
+        .into_response();
     }
-    answer(
-        StatusCode::UPGRADE_REQUIRED,
-        &json!({"detail": "Upgrade Required"}),
-    )
+    let account = match authorized(&shared, &call) {
+        Ok(account) => account,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let beta = call.header("openai-beta").unwrap_or_default();
+    if !beta.contains("responses_websockets=") {
+        return Refusal::bad_request("OpenAI-Beta: responses_websockets is required")
+            .into_response();
+    }
+    let endpoint = Endpoint {
+        owner: account.account_id.clone(),
+        repeats_output: false,
+        check: |shared, call| {
+            accepted(shared, call)
+                .map(drop)
+                .map_err(|refusal| (refusal.0, refusal.1))
+        },
+    };
+    let mut response = socket::accept(&shared, request, &call, endpoint);
+    let state = seal::seal(&account.account_id, shared.next_serial());
+    set(&mut response, "x-codex-turn-state", &state);
+    set(&mut response, "x-models-etag", CATALOGUE_ETAG);
+    response
 }
 
 fn accepted(shared: &Shared, call: &Call) -> Result<Account, Refusal> {

@@ -47,6 +47,15 @@ pub enum Action {
         /// How many events still arrive.
         events: usize,
     },
+    /// A WebSocket is closed with this code after so many events.
+    CloseAfter {
+        /// How many events still arrive.
+        events: usize,
+        /// The code of the close frame.
+        code: u16,
+        /// Its reason.
+        reason: String,
+    },
     /// The stream pauses after so many events, and then goes on.
     StallAfter {
         /// How many events arrive before.

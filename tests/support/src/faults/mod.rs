@@ -14,7 +14,7 @@ pub use self::action::Action;
 /// Without [`Fault::path`] it waits for a model call (`…/responses`, `…/completions`), or, for the
 /// faults of the refresh, for `/oauth/token`. It happens once unless told otherwise. Over HTTP the
 /// same is posted as JSON to `/fake/faults`: the names of [`Action`] as `kind`, its fields, and
-/// any of `path`, `bearer`, `account`, `times`, `always`.
+/// any of `path`, `bearer`, `account`, `upgrade`, `times`, `always`.
 ///
 /// ```
 /// use fake_openai::Fault;
@@ -34,11 +34,16 @@ pub struct Fault {
     bearer: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     account: Option<String>,
+    #[serde(default)]
+    upgrade: bool,
     #[serde(default = "once")]
     times: u32,
     #[serde(default)]
     always: bool,
 }
+
+/// The method, as faults see it, of a `GET` that asks for a WebSocket.
+pub(crate) const UPGRADE: &str = "UPGRADE";
 
 fn once() -> u32 {
     1
@@ -51,6 +56,7 @@ impl Fault {
             path: None,
             bearer: None,
             account: None,
+            upgrade: false,
             times: once(),
             always: false,
         };
@@ -121,6 +127,17 @@ impl Fault {
     #[must_use]
     pub fn cut_after(events: usize) -> Self {
         Self::new(Action::CutAfter { events })
+    }
+
+    /// Closes a WebSocket with this code and reason after so many events.
+    #[must_use]
+    pub fn close_after(events: usize, code: u16, reason: &str) -> Self {
+        let reason = reason.to_owned();
+        Self::new(Action::CloseAfter {
+            events,
+            code,
+            reason,
+        })
     }
 
     /// Sends nothing for `pause` after so many events, then goes on.
@@ -226,6 +243,13 @@ impl Fault {
         self
     }
 
+    /// For the upgrade to a WebSocket, in place of a model call.
+    #[must_use]
+    pub fn on_upgrade(mut self) -> Self {
+        self.upgrade = true;
+        self
+    }
+
     /// So many times instead of once.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
@@ -250,6 +274,9 @@ impl Fault {
     }
 
     fn aims(&self, target: &Target<'_>) -> bool {
+        if self.upgrade || target.method == UPGRADE {
+            return self.upgrade && target.method == UPGRADE;
+        }
         match (&self.path, &self.action) {
             (Some(end), _) => target.path.ends_with(end.as_str()),
             (None, Action::AnswerLost | Action::AnswerDelayed { .. }) => {
@@ -272,7 +299,8 @@ pub(crate) struct Target<'a> {
 impl Target<'_> {
     fn is_model_call(&self) -> bool {
         let ends = ["/responses", "/completions", "/responses/compact"];
-        self.method == "POST" && ends.iter().any(|end| self.path.ends_with(end))
+        ["POST", "MESSAGE"].contains(&self.method)
+            && ends.iter().any(|end| self.path.ends_with(end))
     }
 }
 

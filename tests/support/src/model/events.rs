@@ -59,9 +59,28 @@ impl Event {
 
     /// The event in the form of an event stream.
     pub(crate) fn render(&self, sequence_number: usize) -> Bytes {
+        crate::sse::event(self.kind(), |bytes| self.write(sequence_number, bytes))
+    }
+
+    /// The event as one message of a WebSocket.
+    pub(crate) fn message(&self, sequence_number: usize) -> Bytes {
+        let mut bytes = Vec::with_capacity(320);
+        self.write(sequence_number, &mut bytes);
+        bytes.into()
+    }
+
+    fn kind(&self) -> &str {
         match self {
-            Self::Any { kind, fields } => crate::sse::event(
-                kind,
+            Self::Any { kind, .. } => kind,
+            Self::TextDelta { .. } => TEXT_DELTA,
+        }
+    }
+
+    fn write(&self, sequence_number: usize, bytes: &mut Vec<u8>) {
+        // Writing to memory fails only for map keys that are no text, and ours are.
+        let _ = match self {
+            Self::Any { kind, fields } => serde_json::to_writer(
+                bytes,
                 &AnyOnWire {
                     r#type: kind,
                     sequence_number,
@@ -72,8 +91,9 @@ impl Event {
                 item_id,
                 output_index,
                 delta,
-            } => {
-                let wire = TextDeltaOnWire {
+            } => serde_json::to_writer(
+                bytes,
+                &TextDeltaOnWire {
                     r#type: TEXT_DELTA,
                     sequence_number,
                     item_id,
@@ -81,10 +101,9 @@ impl Event {
                     content_index: 0,
                     delta,
                     logprobs: [],
-                };
-                crate::sse::event(TEXT_DELTA, &wire)
-            }
-        }
+                },
+            ),
+        };
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use crate::answers::{answer, set};
 use crate::intake::Call;
 use crate::responses::{Problem, Reply, check_input};
 use crate::shared::Shared;
+use crate::socket::{self, Endpoint};
 
 const KNOWN: [&str; 31] = [
     "background",
@@ -58,13 +59,32 @@ pub(super) async fn create(
     }
 }
 
-/// `GET` with an upgrade: there is no WebSocket here.
-pub(super) async fn upgrade(Extension(call): Extension<Call>) -> Response {
-    let status = match call.header("upgrade") {
-        Some(_) => StatusCode::UPGRADE_REQUIRED,
-        None => StatusCode::METHOD_NOT_ALLOWED,
+/// `GET` with an upgrade: a WebSocket.
+pub(super) async fn upgrade(
+    State(shared): State<Arc<Shared>>,
+    Extension(call): Extension<Call>,
+    request: Request,
+) -> Response {
+    if call.header("upgrade").is_none() {
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        return ApiError::new(status, "Method not allowed", None, None).into_response();
+    }
+    let organization = match organization(&shared, &call) {
+        Ok(organization) => organization,
+        Err(error) => return error.into_response(),
     };
-    ApiError::new(status, "Method not allowed", None, None).into_response()
+    let endpoint = Endpoint {
+        owner: organization.clone(),
+        repeats_output: true,
+        check: |shared, call| {
+            accepted(shared, call)
+                .map(drop)
+                .map_err(|error| (error.status, error.body))
+        },
+    };
+    let mut response = socket::accept(&shared, request, &call, endpoint);
+    set_headers(&mut response, &shared, &organization);
+    response
 }
 
 fn accepted(shared: &Shared, call: &Call) -> Result<String, ApiError> {

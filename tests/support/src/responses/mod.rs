@@ -50,6 +50,15 @@ impl Reply {
         self.object.finished(&self.items)
     }
 
+    /// The response as messages of a WebSocket; `full` says as for [`Self::stream`].
+    pub(crate) fn messages(self, shared: &Arc<Shared>, call: &Call, full: bool) -> EventBody {
+        let listed: &[Numbered] = if full { &self.items } else { &[] };
+        let envelope = self.object.envelope(listed);
+        let events = events(&self.script, self.items, envelope).enumerate();
+        let messages = events.map(|(number, event)| event.message(number));
+        EventBody::new(shared, call.fault.as_ref(), messages)
+    }
+
     /// The response as a stream; `full` says whether the last event repeats the output.
     pub(crate) fn stream(self, shared: &Arc<Shared>, call: &Call, full: bool) -> Response {
         let listed: &[Numbered] = if full { &self.items } else { &[] };

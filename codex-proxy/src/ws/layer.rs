@@ -1,0 +1,150 @@
+use std::{
+    mem,
+    task::{Context, Poll},
+};
+
+use futures_util::future::{self, BoxFuture};
+use http::{Request, Response, StatusCode};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_util::sync::CancellationToken;
+use tower::{Layer, Service};
+use tracing::Instrument as _;
+
+use super::{
+    Connections, Handshake,
+    course::{Course, Destination},
+    handshake::{Offer, unless_without_websocket},
+    relay::{Relay, socket},
+};
+use crate::{BoxError, conversation::ConversationLayer, route::ProfileTable};
+
+/// Lets clients go on over WebSocket; see the [module](super).
+#[derive(Debug, Clone)]
+pub struct UpgradeLayer<T> {
+    table: T,
+    conversations: ConversationLayer,
+    connections: Connections,
+}
+
+impl<T> UpgradeLayer<T> {
+    /// A layer that asks `table`, before each turn, which profile would serve it.
+    pub fn new(table: T) -> Self {
+        Self {
+            table,
+            conversations: ConversationLayer::new(),
+            connections: Connections::new(),
+        }
+    }
+
+    /// Knows of the same threads as this layer: a conversation may go on over HTTP.
+    #[must_use]
+    pub fn with_conversations(self, conversations: ConversationLayer) -> Self {
+        Self {
+            conversations,
+            ..self
+        }
+    }
+
+    /// Keeps its connections here, where they can be ended in good order.
+    #[must_use]
+    pub fn with_connections(self, connections: Connections) -> Self {
+        Self {
+            connections,
+            ..self
+        }
+    }
+}
+
+impl<S, T: Clone> Layer<S> for UpgradeLayer<T> {
+    type Service = Upgrade<S, T>;
+
+    fn layer(&self, inner: S) -> Upgrade<S, T> {
+        Upgrade {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// The service of [`UpgradeLayer`].
+#[derive(Debug, Clone)]
+pub struct Upgrade<S, T> {
+    inner: S,
+    layer: UpgradeLayer<T>,
+}
+
+impl<S, T, B, R> Service<Request<B>> for Upgrade<S, T>
+where
+    S: Service<Request<B>, Response = Response<R>, Error = BoxError> + Clone + Send + 'static,
+    S::Future: Send,
+    T: ProfileTable + Clone,
+    B: Send + 'static,
+    R: Default + Send + 'static,
+{
+    type Response = Response<R>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Response<R>, BoxError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let next = self.inner.clone();
+        let ready = mem::replace(&mut self.inner, next);
+        Box::pin(self.layer.clone().run(ready, request))
+    }
+}
+
+impl<T: ProfileTable> UpgradeLayer<T> {
+    async fn run<S, B, R>(
+        self,
+        mut inner: S,
+        mut request: Request<B>,
+    ) -> Result<Response<R>, BoxError>
+    where
+        S: Service<Request<B>, Response = Response<R>, Error = BoxError>,
+        R: Default,
+    {
+        let (accept, client) = Offer::take(&mut request)?.into_parts();
+        let handshake = Handshake::new();
+        request.extensions_mut().insert(handshake.clone());
+        let (mut parts, body) = request.into_parts();
+        let passage = self.conversations.passage(&mut parts);
+        let hint = parts.extensions.get().cloned().unwrap_or_default();
+        let destination = Destination::new(self.table, hint, parts.extensions.get());
+
+        let mut response = inner.call(Request::from_parts(parts, body)).await?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return unless_without_websocket(response);
+        }
+        handshake.accepted_by(response.headers())?;
+        let upstream = hyper::upgrade::on(&mut response);
+        let course = Course::new(destination, passage);
+        self.connections.spawn(|stopping| {
+            let relay = relay(client, upstream, course, stopping);
+            relay.instrument(tracing::Span::current())
+        });
+        Ok(Offer::accepted(accept, mem::take(response.headers_mut())))
+    }
+}
+
+/// Passes messages on once both sides have switched.
+async fn relay<T: ProfileTable>(
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+    course: Course<T>,
+    stopping: CancellationToken,
+) {
+    match future::try_join(client, upstream).await {
+        Ok((client, upstream)) => {
+            let client = socket(TokioIo::new(client), Role::Server).await;
+            let upstream = socket(TokioIo::new(upstream), Role::Client).await;
+            Relay::new(course, stopping).run(client, upstream).await;
+        }
+        // Whichever is left is closed by being dropped.
+        Err(error) => tracing::debug!(%error, "a connection was not upgraded"),
+    }
+}

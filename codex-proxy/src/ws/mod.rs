@@ -1,0 +1,67 @@
+//! The Responses API over WebSocket: Codex's own way to ask, tried before any other.
+//!
+//! A handshake is an ordinary request, so it goes through the same stack: the gate, the choice of a
+//! profile, the login and its second try after a 401. [`UpgradeLayer`] lets the client switch
+//! protocols only when the upstream has, and then passes messages on between the two connections as
+//! they come. It reads no more of them than where a turn begins and ends.
+//!
+//! - **A turn ends on the profile it began with.** When another profile would serve the next one,
+//!   that message is answered `previous_response_not_found`, the one error after which Codex
+//!   connects anew and sends its whole conversation (wire reference 7.3).
+//! - **Nothing ends in silence.** What breaks in the middle of a turn is told in an error message
+//!   that names whose fault it is, and then the connection is closed.
+//! - **Nothing piles up.** A side that does not read stops the other: one message is held each way.
+//! - **An upstream without WebSocket** is answered 426, after which Codex uses HTTP at once.
+//!
+//! ```
+//! use codex_auth::{Backend, CredentialError, ProfileRef};
+//! use codex_proxy::{BoxError, route::{ChosenProfile, ProfileTable, RouteReason}, ws::UpgradeLayer};
+//! use http::{Request, Response, StatusCode};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! #[derive(Clone)]
+//! struct AlwaysWork;
+//!
+//! impl ProfileTable for AlwaysWork {
+//!     async fn choose(&self, _: Option<&ProfileRef>) -> Result<ChosenProfile, CredentialError> {
+//!         let profile = ProfileRef::new("work");
+//!         let (backend, default_reason) = (Backend::ChatGpt, RouteReason::Current);
+//!         Ok(ChosenProfile { profile, backend, identity: None, default_reason })
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let service = ServiceBuilder::new().layer(UpgradeLayer::new(AlwaysWork)).service(service_fn(
+//!     |_: Request<()>| async { Ok::<_, BoxError>(Response::new(bytes::Bytes::new())) },
+//! ));
+//! let error = service.oneshot(Request::new(())).await.unwrap_err();
+//! assert!(error.to_string().contains("WebSocket"), "not a handshake: {error}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where it belongs
+//!
+//! Inside [`RouteLayer`](crate::route::RouteLayer), outside the credentials; innermost something
+//! that obeys the [`Handshake`] it leaves in a request, as
+//! [`Upstream`](crate::upstream::Upstream) does.
+//!
+//! # Caveats
+//!
+//! No extension is negotiated, so nothing is compressed (`permessage-deflate`): the library has
+//! none. HTTP/1.1 alone: WebSocket over HTTP/2 (RFC 8441) is not offered. A connection outlives the
+//! call that made it: [`Connections`] ends it in good order.
+
+mod connections;
+mod course;
+mod end;
+mod handshake;
+mod layer;
+mod relay;
+mod turn;
+
+pub use connections::Connections;
+pub use handshake::{Handshake, is_handshake};
+pub use layer::{Upgrade, UpgradeLayer};
+pub use turn::kind_of;

@@ -1,0 +1,319 @@
+use std::{pin::pin, time::Duration};
+
+use futures_util::{
+    FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _,
+    future::join,
+    stream::{SplitSink, SplitStream},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, timeout, timeout_at},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error, Message,
+        protocol::{CloseFrame, Role, WebSocketConfig},
+    },
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    course::{Course, Stop},
+    end::{End, message_of},
+    turn::Step,
+};
+use crate::{ApiError, route::ProfileTable};
+
+/// The longest silence of the upstream within a turn. *Source:* Codex's own (wire reference 7.1).
+const IDLE_LIMIT: Duration = Duration::from_mins(5);
+/// How long a side may take over its part of a close.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// The largest message either way, as large as a request body may be.
+const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
+/// Four of these for each connection; larger ones would only cost memory.
+const BUFFER_BYTES: usize = 16 << 10;
+
+/// One of the two connections, with messages of bounded size.
+pub(super) async fn socket<I>(io: I, role: Role) -> WebSocketStream<I>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES)
+        .max_message_size(Some(MESSAGE_LIMIT_BYTES))
+        .max_frame_size(Some(MESSAGE_LIMIT_BYTES));
+    WebSocketStream::from_raw_socket(io, role, Some(config)).await
+}
+
+/// Passes messages on between a client and an upstream until either has enough.
+#[derive(Debug)]
+pub(super) struct Relay<T> {
+    course: Course<T>,
+    stopping: CancellationToken,
+}
+
+/// Both halves of a connection.
+type Halves<I> = (
+    SplitSink<WebSocketStream<I>, Message>,
+    SplitStream<WebSocketStream<I>>,
+);
+
+impl<T: ProfileTable> Relay<T> {
+    pub(super) fn new(course: Course<T>, stopping: CancellationToken) -> Self {
+        Self { course, stopping }
+    }
+
+    pub(super) async fn run<C, U>(self, client: WebSocketStream<C>, upstream: WebSocketStream<U>)
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+        U: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (mut client, mut upstream) = (client.split(), upstream.split());
+        let end = loop {
+            match self.pass(&mut client, &mut upstream).await {
+                // No turn has begun, so the connection is as good as it was.
+                End::Refused(error) if client.0.send(message_of(&error)).await.is_ok() => {}
+                end => break end,
+            }
+        };
+        tracing::debug!(?end, "a WebSocket connection ends");
+        let in_turn = !self.course.turns.at_border();
+        let goodbye = end.goodbye(in_turn);
+        let client = close(&mut client, goodbye.told, goodbye.to_client);
+        let upstream = close(&mut upstream, None, goodbye.to_upstream);
+        join(client, upstream).await;
+    }
+
+    async fn pass<C, U>(&self, client: &mut Halves<C>, upstream: &mut Halves<U>) -> End
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+        U: AsyncRead + AsyncWrite + Unpin,
+    {
+        tokio::select! {
+            end = self.upwards(&mut client.1, &mut upstream.0) => end,
+            end = self.downwards(&mut upstream.1, &mut client.0) => end,
+            end = self.stopped() => end,
+        }
+    }
+
+    async fn upwards(
+        &self,
+        from: &mut (impl Messages + Unpin),
+        to: &mut (impl Outlet + Unpin),
+    ) -> End {
+        loop {
+            let message = match next(from, to).await {
+                Ok(Some(Ok(Message::Text(text)))) => match self.course.upwards(text).await {
+                    Ok(text) => Message::Text(text),
+                    Err(Stop::Moved) => return End::Moved,
+                    Err(Stop::Refused(error)) => return End::Refused(error),
+                },
+                Ok(Some(Ok(message @ Message::Binary(_)))) => message,
+                Ok(Some(Ok(Message::Close(frame)))) => return End::ClientClosed(frame),
+                // Pings are answered by the library; what goes on between two hops stays there.
+                Ok(Some(Ok(_))) => continue,
+                Ok(Some(Err(error))) => return End::of_client(&error),
+                Ok(None) => return End::ClientGone,
+                Err(_) => return End::UpstreamLost,
+            };
+            if to.feed(message).await.is_err() {
+                return End::UpstreamLost;
+            }
+        }
+    }
+
+    async fn downwards(
+        &self,
+        from: &mut (impl Messages + Unpin),
+        to: &mut (impl Outlet + Unpin),
+    ) -> End {
+        loop {
+            let received = match from.next().now_or_never() {
+                Some(received) => received,
+                None if to.flush().await.is_err() => return End::ClientGone,
+                None => match self.hear(from).await {
+                    Some(received) => received,
+                    None => return End::UpstreamSilent,
+                },
+            };
+            let message = match received {
+                Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => message,
+                Some(Ok(Message::Close(frame))) => return End::UpstreamClosed(frame),
+                Some(Ok(_)) => continue,
+                Some(Err(_)) | None => return End::UpstreamLost,
+            };
+            let step = message.to_text().map_or(Step::Goes, Step::of);
+            if step == Step::Failed && self.course.was_unreadable(&message) {
+                return End::Unreadable;
+            }
+            if to.feed(message).await.is_err() {
+                return End::ClientGone;
+            }
+            // Only now: a turn that has ended may be left at once.
+            self.course.took(step);
+        }
+    }
+
+    /// What the upstream says next; nothing if it is silent for too long within a turn.
+    async fn hear<M: Messages + Unpin>(&self, from: &mut M) -> Option<Option<M::Item>> {
+        let asked = Instant::now();
+        let mut until = asked + IDLE_LIMIT;
+        loop {
+            if let Ok(received) = timeout_at(until, from.next()).await {
+                return Some(received);
+            }
+            let turn = self.course.turns.since();
+            let quiet_since = turn.map_or_else(Instant::now, |begun| begun.max(asked));
+            if quiet_since.elapsed() >= IDLE_LIMIT {
+                return None;
+            }
+            until = quiet_since + IDLE_LIMIT;
+        }
+    }
+
+    async fn stopped(&self) -> End {
+        self.stopping.cancelled().await;
+        self.course.turns.border().await;
+        End::Stopping
+    }
+}
+
+trait Messages: Stream<Item = Result<Message, Error>> {}
+impl<S: Stream<Item = Result<Message, Error>>> Messages for S {}
+trait Outlet: Sink<Message, Error = Error> {}
+impl<S: Sink<Message, Error = Error>> Outlet for S {}
+
+/// The next message. What was fed to `to` leaves when nothing more is at hand: one write for many
+/// small messages, and none of them late.
+///
+/// # Errors
+/// Those of `to`.
+async fn next(
+    from: &mut (impl Messages + Unpin),
+    to: &mut (impl Outlet + Unpin),
+) -> Result<Option<Result<Message, Error>>, Error> {
+    if let Some(message) = from.next().now_or_never() {
+        return Ok(message);
+    }
+    to.flush().await?;
+    Ok(from.next().await)
+}
+
+/// Says what is to be said, closes, and waits a moment for the other side to do so too: what it has
+/// not read yet would be lost with the connection.
+async fn close<I>((to, from): &mut Halves<I>, told: Option<ApiError>, frame: Option<CloseFrame>)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut closing = pin!(async {
+        if let Some(error) = told {
+            to.feed(message_of(&error)).await?;
+        }
+        // Refused where the other side closed first: then its frame is answered by the library.
+        let _ = to.send(Message::Close(frame)).await;
+        to.flush().await?;
+        while from.next().await.transpose()?.is_some() {}
+        Ok::<_, Error>(())
+    });
+    // Whoever has left needs no goodbye.
+    let _ = timeout(CLOSE_LIMIT, &mut closing).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use codex_auth::{Backend, CredentialError, ProfileRef, RouteHint};
+    use serde_json::Value;
+    use tokio::{
+        io::{DuplexStream, duplex},
+        time::sleep,
+    };
+
+    use super::*;
+    use crate::{
+        route::{ChosenProfile, RouteReason},
+        ws::course::Destination,
+    };
+
+    const TURN: &str = r#"{"type":"response.create"}"#;
+
+    struct AlwaysWork;
+
+    impl ProfileTable for AlwaysWork {
+        async fn choose(&self, _: Option<&ProfileRef>) -> Result<ChosenProfile, CredentialError> {
+            Ok(ChosenProfile {
+                profile: ProfileRef::new("work"),
+                backend: Backend::ChatGpt,
+                identity: None,
+                default_reason: RouteReason::Current,
+            })
+        }
+    }
+
+    /// A client and an upstream, with a relay between them.
+    async fn ends(
+        stopping: CancellationToken,
+    ) -> (WebSocketStream<DuplexStream>, WebSocketStream<DuplexStream>) {
+        let hint = RouteHint::profile(ProfileRef::new("work"));
+        let course = Course::new(Destination::new(AlwaysWork, hint, None), None);
+        let (client, near) = duplex(1 << 16);
+        let (far, upstream) = duplex(1 << 16);
+        let (near, far) = (
+            socket(near, Role::Server).await,
+            socket(far, Role::Client).await,
+        );
+        tokio::spawn(Relay::new(course, stopping).run(near, far));
+        (
+            socket(client, Role::Client).await,
+            socket(upstream, Role::Server).await,
+        )
+    }
+
+    async fn error_at(client: &mut WebSocketStream<DuplexStream>) -> Value {
+        let message = client.next().await.unwrap().unwrap();
+        serde_json::from_str(message.to_text().unwrap()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_an_error_within_a_turn_and_none_between_two() {
+        let (mut client, mut upstream) = ends(CancellationToken::new()).await;
+        sleep(IDLE_LIMIT * 3 + IDLE_LIMIT / 2).await;
+        client.send(Message::text(TURN)).await.unwrap();
+        assert_eq!(upstream.next().await.unwrap().unwrap(), Message::text(TURN));
+        let begun = Instant::now();
+        let error = error_at(&mut client).await;
+        assert_eq!(error["error"]["code"], "upstream_timeout");
+        assert_eq!(error["status"], 504);
+        assert_eq!(begun.elapsed().as_secs(), IDLE_LIMIT.as_secs());
+        let Message::Close(Some(frame)) = client.next().await.unwrap().unwrap() else {
+            panic!("not closed");
+        };
+        assert_eq!(u16::from(frame.code), 1011);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_message_of_the_upstream_begins_the_silence_anew() {
+        let (mut client, mut upstream) = ends(CancellationToken::new()).await;
+        client.send(Message::text(TURN)).await.unwrap();
+        for kind in ["response.created", "response.x", "response.completed"] {
+            sleep(IDLE_LIMIT.mul_f32(0.99)).await;
+            let event = format!(r#"{{"type":"{kind}"}}"#);
+            upstream.send(Message::text(&event)).await.unwrap();
+            assert_eq!(client.next().await.unwrap().unwrap(), Message::text(event));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_turn_under_way_holds_up_the_end() {
+        let stopping = CancellationToken::new();
+        let (mut client, mut upstream) = ends(stopping.clone()).await;
+        client.send(Message::text(TURN)).await.unwrap();
+        assert_eq!(upstream.next().await.unwrap().unwrap(), Message::text(TURN));
+        stopping.cancel();
+        let last = Message::text(r#"{"type":"response.completed"}"#);
+        upstream.send(last.clone()).await.unwrap();
+        assert_eq!(client.next().await.unwrap().unwrap(), last);
+        assert!(client.next().await.unwrap().unwrap().is_close());
+    }
+}

@@ -1,0 +1,79 @@
+//! WebSocket: the upgrade, and one turn after the other over it.
+//! *Source:* wire reference, section 7.
+
+mod history;
+mod session;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::{Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use self::session::Session;
+use crate::answers::{answer, set};
+use crate::intake::Call;
+use crate::shared::Shared;
+
+/// The largest message, and the largest frame.
+const LIMIT_BYTES: usize = 64 << 20;
+
+/// What differs between the servers.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    /// In whose name the model answers.
+    pub(crate) owner: String,
+    /// Whether the last event repeats the output.
+    pub(crate) repeats_output: bool,
+    /// What a `POST` of the same body would be refused for.
+    pub(crate) check: fn(&Shared, &Call) -> Result<(), Refused>,
+}
+
+/// The status and the body of an answer that is none.
+pub(crate) type Refused = (StatusCode, Value);
+
+/// Answers a handshake, and then serves until either side closes.
+pub(crate) fn accept(
+    shared: &Arc<Shared>,
+    request: Request,
+    call: &Call,
+    endpoint: Endpoint,
+) -> Response<Body> {
+    let header = |name: http::HeaderName| call.header(name.as_str()).unwrap_or_default();
+    let asks = header(UPGRADE).eq_ignore_ascii_case("websocket")
+        && header(CONNECTION).eq_ignore_ascii_case("upgrade")
+        && header(http::header::SEC_WEBSOCKET_VERSION) == "13";
+    if !asks {
+        let refusal = json!({"detail": "Not a WebSocket handshake"});
+        return answer(StatusCode::BAD_REQUEST, &refusal);
+    }
+    let accept_key = derive_accept_key(header(SEC_WEBSOCKET_KEY).as_bytes());
+    let session = Session::new(shared, call, request.uri().path(), endpoint);
+    tokio::spawn(async move {
+        let Ok(upgraded) = hyper::upgrade::on(request).await else {
+            return;
+        };
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(LIMIT_BYTES))
+            .max_frame_size(Some(LIMIT_BYTES));
+        let io = TokioIo::new(upgraded);
+        let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
+        session.run(socket).await;
+    });
+    switching(&accept_key)
+}
+
+fn switching(accept_key: &str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    set(&mut response, CONNECTION.as_str(), "Upgrade");
+    set(&mut response, UPGRADE.as_str(), "websocket");
+    set(&mut response, SEC_WEBSOCKET_ACCEPT.as_str(), accept_key);
+    response
+}
