@@ -38,6 +38,22 @@ pub(super) struct Goodbye {
 }
 
 impl End {
+    /// For the log: what either side wrote to the other, as in the reason of a close, is theirs.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::ClientClosed(_) => "the client closed",
+            Self::ClientGone => "the client is gone",
+            Self::ClientFault(..) => "the client broke the protocol",
+            Self::UpstreamClosed(_) => "the upstream closed",
+            Self::UpstreamLost => "the upstream is lost",
+            Self::UpstreamSilent => "the upstream is silent",
+            Self::Moved => "another profile serves",
+            Self::Unreadable => "another account's reasoning",
+            Self::Refused(_) => "a message was refused",
+            Self::Stopping => "the router stops",
+        }
+    }
+
     pub(super) fn of_client(error: &Error) -> Self {
         match error {
             Error::Capacity(CapacityError::MessageTooLong { .. }) => {

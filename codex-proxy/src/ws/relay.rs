@@ -78,7 +78,7 @@ impl<T: ProfileTable> Relay<T> {
                 end => break end,
             }
         };
-        tracing::debug!(?end, "a WebSocket connection ends");
+        tracing::debug!(end = end.name(), "a WebSocket connection ends");
         let in_turn = !self.course.turns.at_border();
         let goodbye = end.goodbye(in_turn);
         let client = close(&mut client, goodbye.told, goodbye.to_client);
