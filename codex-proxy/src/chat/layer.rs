@@ -93,7 +93,7 @@ where
     S::Error: Into<BoxError>,
     S::Future: Send,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-    R: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    R: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
 {
     type Response = Response<TranslatedBody<R, ChatChunks>>;
     type Error = BoxError;
@@ -144,7 +144,7 @@ where
     S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<R>>,
     S::Error: Into<BoxError>,
     B: Body<Data = Bytes, Error: Into<BoxError>>,
-    R: Body<Data = Bytes, Error: Into<BoxError>>,
+    R: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     let (mut head, body) = request.into_parts();
     require_plain(&head.headers)?;
@@ -175,11 +175,11 @@ async fn answer_body<R>(
     reasoning: ReasoningFormat,
 ) -> Result<TranslatedBody<R, ChatChunks>, BoxError>
 where
-    R: Body<Data = Bytes, Error: Into<BoxError>>,
+    R: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
 {
     if options.stream {
         let chunks = ChatChunks::new(options, reasoning, Identity::new());
-        return Ok(TranslatedBody::stream(upstream, chunks));
+        return Ok(TranslatedBody::opened(upstream, chunks).await?);
     }
     let mut gatherer = Gatherer::new(options, reasoning);
     read_whole(upstream, |piece| gatherer.piece(piece)).await?;

@@ -1,18 +1,20 @@
 //! A Responses stream as the answer to a chat completion request: streamed, or in one object.
 
+use std::mem;
+
 use bytes::BytesMut;
 
 use super::{
     ReasoningFormat,
     request::AnswerOptions,
-    stream::{ChatStream, Step},
+    stream::{ChatStream, Delta, Step},
     wire::{self, ChunkWriter, Completion, Identity},
 };
 use crate::{
     error::ApiError,
     responses::event::Event,
     sse::{Decoder, EventTooLarge},
-    translated::{Flow, Translate},
+    translated::{Flow, Opening, Translate},
 };
 
 /// Writes the chunks of a streamed answer.
@@ -21,6 +23,7 @@ pub struct ChatChunks {
     decoder: Decoder,
     stream: ChatStream,
     writer: ChunkWriter,
+    opening: Opening,
 }
 
 impl ChatChunks {
@@ -31,6 +34,15 @@ impl ChatChunks {
             decoder: Decoder::default(),
             stream: ChatStream::new(reasoning, options.limits.clone()),
             writer: ChunkWriter::new(identity, options),
+            opening: Opening::Nothing,
+        }
+    }
+
+    /// Writes the failure, and keeps it in case that nothing was given before it.
+    fn fail(&mut self, error: &ApiError, out: &mut BytesMut) {
+        wire::write_error(error, out);
+        if matches!(self.opening, Opening::Nothing) {
+            self.opening = Opening::Failed(Box::new(error.clone()));
         }
     }
 }
@@ -41,40 +53,45 @@ impl Translate for ChatChunks {
             decoder,
             stream,
             writer,
+            opening,
         } = self;
-        let mut flow = Flow::Nothing;
+        let mut last = None;
         let pushed = decoder.push(piece, |data| {
-            if matches!(flow, Flow::Nothing | Flow::Events) {
-                let step = stream.on(&Event::parse(data), &mut |delta| writer.write(&delta, out));
-                flow = end(step, out);
+            if matches!(last, None | Some(Step::Open)) {
+                let mut write = |delta: Delta<'_>| {
+                    if !matches!(delta, Delta::Start { .. }) {
+                        *opening = Opening::Given;
+                    }
+                    writer.write(&delta, out);
+                };
+                last = Some(stream.on(&Event::parse(data), &mut write));
             }
         });
         if pushed == Err(EventTooLarge) {
-            wire::write_error(&too_large(), out);
+            self.fail(&too_large(), out);
             return Flow::Cut;
         }
-        flow
+        match last {
+            None => return Flow::Nothing,
+            Some(Step::Open) => return Flow::Events,
+            Some(Step::Failed(error)) => self.fail(&error, out),
+            Some(Step::Ended) => wire::write_done(out),
+            Some(Step::Cut) => {
+                wire::write_done(out);
+                return Flow::Cut;
+            }
+        }
+        Flow::Ended
     }
 
     fn broken(&mut self, error: &ApiError, out: &mut BytesMut) {
-        wire::write_error(error, out);
+        self.fail(error, out);
     }
-}
 
-fn end(step: Step, out: &mut BytesMut) -> Flow {
-    match step {
-        Step::Open => Flow::Events,
-        Step::Ended => {
-            wire::write_done(out);
-            Flow::Ended
-        }
-        Step::Cut => {
-            wire::write_done(out);
-            Flow::Cut
-        }
-        Step::Failed(error) => {
-            wire::write_error(&error, out);
-            Flow::Ended
+    fn opening(&mut self) -> Opening {
+        match &mut self.opening {
+            Opening::Given => Opening::Given,
+            opening => mem::take(opening),
         }
     }
 }
@@ -105,7 +122,7 @@ impl Gatherer {
         let mut last = None;
         let pushed = decoder.push(piece, |data| {
             if matches!(last, None | Some(Step::Open)) {
-                let mut add = |delta: super::stream::Delta<'_>| completion.add(&delta);
+                let mut add = |delta: Delta<'_>| completion.add(&delta);
                 last = Some(stream.on(&Event::parse(data), &mut add));
             }
         });

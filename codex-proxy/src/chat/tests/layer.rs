@@ -195,6 +195,44 @@ async fn an_early_end_is_an_error_and_never_a_clean_one() {
     assert_eq!(error(request(false), text(sse(&[DELTA]))).await.status, 502);
 }
 
+const STARTED: &str = r#"{"type":"response.created","response":{"id":"r"}}"#;
+const LIMITED: &str = concat!(
+    r#"{"type":"response.failed","response":{"error":"#,
+    r#"{"code":"rate_limit_exceeded","message":"Please try again in 1.5s."}}}"#,
+);
+
+#[tokio::test]
+async fn a_failure_before_any_text_is_an_answer_with_its_status() {
+    for streaming in [true, false] {
+        let upstream = text(sse(&[STARTED, LIMITED]));
+        let limited = error(request(streaming), upstream).await;
+        assert_eq!(limited.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(limited.code.as_deref(), Some("rate_limit_exceeded"));
+        assert_eq!(limited.retry_after_seconds, Some(2));
+        let ended = error(request(streaming), text(sse(&[STARTED]))).await;
+        assert_eq!(ended.status, StatusCode::BAD_GATEWAY);
+    }
+}
+
+#[tokio::test]
+async fn a_failure_after_some_text_is_an_event() {
+    let upstream = text(sse(&[STARTED, DELTA, LIMITED]));
+    let chunks = body(call(request(true), upstream).await.unwrap()).await;
+    assert!(chunks.contains(r#""content":"Hi""#) && chunks.contains("rate_limit_exceeded"));
+    assert!(!chunks.contains("[DONE]"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_waits_a_second_at_most_for_its_status() {
+    let pieces = vec![(0, sse(&[STARTED])), (60, sse(&[LIMITED]))];
+    let began = tokio::time::Instant::now();
+    let answer = call(request(true), timed(pieces, true)).await.unwrap();
+    assert_eq!(began.elapsed(), Duration::from_secs(1));
+    let chunks = body(answer).await;
+    assert!(chunks.starts_with("data: {") && chunks.contains(r#""role":"assistant""#));
+    assert!(chunks.contains("rate_limit_exceeded") && !chunks.contains("[DONE]"));
+}
+
 #[tokio::test]
 async fn a_broken_connection_is_an_error() {
     let broken = || {
