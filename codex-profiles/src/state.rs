@@ -83,6 +83,17 @@ impl State {
         self.fields.set("listen", address);
     }
 
+    /// How chat completions show the reasoning of models: a word for the server, if one is set.
+    #[must_use]
+    pub fn reasoning_format(&self) -> Option<String> {
+        self.fields.read("reasoning_format")
+    }
+
+    /// Sets how chat completions show the reasoning of models from the server's next start on.
+    pub fn set_reasoning_format(&mut self, format: &str) {
+        self.fields.set("reasoning_format", format);
+    }
+
     /// How often the quota is asked for, 600 s unless set.
     #[must_use]
     pub fn refresh_interval(&self) -> Duration {

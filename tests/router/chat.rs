@@ -3,7 +3,7 @@
 use fake_openai::Fault;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, MODEL, World, chat};
+use crate::harness::{Answer, MODEL, Router, World, chat, read_json, write};
 
 /// A body with these messages.
 fn messages(messages: &Value) -> Value {
@@ -465,6 +465,44 @@ async fn a_broken_stream_ends_in_an_error_and_never_cleanly() {
             "{}",
             answer.text()
         );
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_before_any_text_has_the_status_of_the_failure() {
+    let world = World::two_accounts();
+    for (code, status) in [("server_error", 502), ("rate_limit_exceeded", 429)] {
+        let body = with(
+            &format!("fail at once with {code}"),
+            &json!({"stream": true}),
+        );
+        let answer = Answer::to(world.router.post("/v1/chat/completions", &body)).await;
+        assert_eq!(answer.error(status), code);
+        assert_eq!(answer.header("x-codex-router-error"), Some("upstream"));
+        assert_eq!(answer.header("x-codex-router-profile"), Some("work"));
+    }
+}
+
+#[tokio::test]
+async fn reasoning_is_shown_as_the_settings_say() {
+    for (format, shown) in [
+        ("reasoning_content", (true, false)),
+        ("none", (false, false)),
+        ("think-tags", (false, true)),
+        ("in verse", (true, false)),
+    ] {
+        let world = World::two_accounts();
+        let state = world.home.path("router/state.json");
+        let mut settings = read_json(&state);
+        settings["reasoning_format"] = format.into();
+        write(&state, settings.to_string());
+        let router = Router::start(&world.home, &world.fake);
+        let request = router.post("/v1/chat/completions", &chat("think first"));
+        let answer = Answer::to(request).await.json();
+        let message = &answer["choices"][0]["message"];
+        let tagged = message["content"].as_str().unwrap().starts_with("<think>");
+        let is_shown = (message["reasoning_content"].is_string(), tagged);
+        assert_eq!(is_shown, shown, "{format}: {message}");
     }
 }
 

@@ -64,6 +64,8 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
+use std::str::FromStr;
+
 pub use layer::{ChatCompletions, ChatCompletionsLayer};
 
 /// How the reasoning of a model is shown.
@@ -76,4 +78,22 @@ pub enum ReasoningFormat {
     None,
     /// As the beginning of the text, between `<think>` and `</think>`.
     ThinkTags,
+}
+
+/// A word that is no [`ReasoningFormat`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not one of `reasoning_content`, `none`, `think-tags`")]
+pub struct UnknownReasoningFormat;
+
+impl FromStr for ReasoningFormat {
+    type Err = UnknownReasoningFormat;
+
+    fn from_str(word: &str) -> Result<Self, UnknownReasoningFormat> {
+        match word {
+            "reasoning_content" => Ok(Self::ReasoningContent),
+            "none" => Ok(Self::None),
+            "think-tags" => Ok(Self::ThinkTags),
+            _ => Err(UnknownReasoningFormat),
+        }
+    }
 }

@@ -52,6 +52,8 @@ pub enum Delta<'a> {
     },
     /// A citation of an address, as the Responses API gives it.
     Annotation(&'a RawValue),
+    /// How fast the answer was served. Comes before the finish, if the upstream said so.
+    Tier(Escaped<'a>),
     /// The answer is complete. Comes once.
     Finish(FinishReason),
     /// Tokens counted. Comes after the finish, if the upstream counted.
@@ -505,6 +507,9 @@ impl ChatStream {
         let step = self.before_other_than_text(sink);
         if step != Step::Open {
             return step;
+        }
+        if let Some(tier) = response.service_tier() {
+            sink(Delta::Tier(tier));
         }
         sink(Delta::Finish(reason));
         if let Some(usage) = response.usage() {

@@ -49,6 +49,8 @@ pub(crate) struct ChunkWriter {
     legacy_functions: bool,
     /// `data: {"id":…,"created":…,"model":…` written once the model is known.
     prefix: Vec<u8>,
+    /// `,"service_tier":"…"` once it is known, for the chunks from then on.
+    tier: String,
 }
 
 impl ChunkWriter {
@@ -59,6 +61,7 @@ impl ChunkWriter {
             include_usage: options.include_usage,
             legacy_functions: options.legacy_functions,
             prefix: Vec::new(),
+            tier: String::new(),
         }
     }
 
@@ -92,6 +95,7 @@ impl ChunkWriter {
                     self.choice(out, None, |out| out.put_slice(&delta));
                 }
             }
+            Delta::Tier(tier) => self.tier = tier_field(*tier),
             Delta::Finish(reason) => {
                 let reason = finish_reason(*reason, self.legacy_functions);
                 self.choice(out, Some(reason), |out| out.put_slice(b"{}"));
@@ -189,6 +193,7 @@ impl ChunkWriter {
             }
             None => out.put_slice(b"null}]"),
         }
+        out.put_slice(self.tier.as_bytes());
         if self.include_usage {
             out.put_slice(br#","usage":null"#);
         }
@@ -198,7 +203,9 @@ impl ChunkWriter {
     fn usage(&self, out: &mut BytesMut, usage: &Usage) {
         if self.include_usage {
             out.put_slice(&self.prefix);
-            out.put_slice(br#"],"usage":"#);
+            out.put_u8(b']');
+            out.put_slice(self.tier.as_bytes());
+            out.put_slice(br#","usage":"#);
             out.put_slice(usage_json(usage).as_bytes());
             out.put_slice(b"}\n\n");
         }
@@ -211,6 +218,10 @@ fn kind_of_call(custom: bool) -> (&'static str, &'static str) {
     } else {
         ("function", "arguments")
     }
+}
+
+fn tier_field(tier: Escaped<'_>) -> String {
+    format!(r#","service_tier":"{}""#, tier.as_str())
 }
 
 fn finish_reason(reason: FinishReason, legacy_functions: bool) -> &'static str {
@@ -257,6 +268,8 @@ pub(crate) struct Completion {
     reasoning: Option<String>,
     calls: Vec<Call>,
     annotations: Vec<Vec<u8>>,
+    /// `,"service_tier":"…"`, or nothing.
+    tier: String,
     finish: Option<FinishReason>,
     usage: Option<Usage>,
 }
@@ -291,6 +304,7 @@ impl Completion {
                 }
             }
             Delta::Annotation(annotation) => self.annotations.extend(url_citation(annotation)),
+            Delta::Tier(tier) => self.tier = tier_field(*tier),
             Delta::Finish(reason) => self.finish = Some(*reason),
             Delta::Usage(usage) => self.usage = Some(*usage),
         }
@@ -305,12 +319,13 @@ impl Completion {
             options.legacy_functions,
         );
         let message = self.message(options.legacy_functions);
+        let tier = &self.tier;
         let usage = self
             .usage
             .map(|usage| format!(r#","usage":{}"#, usage_json(&usage)));
         let usage = usage.unwrap_or_default();
         format!(
-            r#"{{"id":"{id}","object":"chat.completion","created":{created},"model":"{model}","choices":[{{"index":0,"message":{message},"logprobs":null,"finish_reason":"{finish}"}}]{usage}}}"#
+            r#"{{"id":"{id}","object":"chat.completion","created":{created},"model":"{model}","choices":[{{"index":0,"message":{message},"logprobs":null,"finish_reason":"{finish}"}}]{tier}{usage}}}"#
         )
         .into_bytes()
     }

@@ -29,6 +29,9 @@ pub struct Response<'a> {
     /// Why it is incomplete.
     #[serde(borrow)]
     pub incomplete_details: Option<&'a RawValue>,
+    /// How fast it was served; `auto` until that is known.
+    #[serde(borrow)]
+    pub service_tier: Option<&'a RawValue>,
 }
 
 impl<'a> Response<'a> {
@@ -36,6 +39,12 @@ impl<'a> Response<'a> {
     #[must_use]
     pub fn model(&self) -> Option<Escaped<'a>> {
         text(self.model)
+    }
+
+    /// How fast it was served, such as `default` or `priority`.
+    #[must_use]
+    pub fn service_tier(&self) -> Option<Escaped<'a>> {
+        text(self.service_tier)
     }
 
     /// The output items, as they stand.

@@ -10,6 +10,7 @@ use super::{
     stack::{Limits, Stack},
 };
 use crate::{
+    chat::ReasoningFormat,
     conversation::ConversationLayer,
     route::ProfileTable,
     upstream::{Targets, Upstream, WorkspaceLayer, client_builder},
@@ -30,6 +31,7 @@ pub struct ServerBuilder<P> {
     client: Option<reqwest::Client>,
     upgrade_client: Option<reqwest::Client>,
     targets: Targets,
+    reasoning: ReasoningFormat,
     limits: Limits,
 }
 
@@ -65,6 +67,7 @@ impl Server {
             client: None,
             upgrade_client: None,
             targets: Targets::default(),
+            reasoning: ReasoningFormat::default(),
             limits: Limits::default(),
         }
     }
@@ -117,6 +120,12 @@ where
         }
     }
 
+    /// Shows the reasoning of models in this way in chat completions.
+    #[must_use]
+    pub fn reasoning(self, reasoning: ReasoningFormat) -> Self {
+        Self { reasoning, ..self }
+    }
+
     /// Accepts request bodies up to this size, before and after decompression. Default: 64 MiB.
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
@@ -151,6 +160,7 @@ where
                 .with_targets(self.targets),
             conversations: ConversationLayer::new(),
             connections: connections.clone(),
+            reasoning: self.reasoning,
             limits: self.limits,
         };
         Ok(Server {

@@ -21,7 +21,7 @@ use super::decode::decode;
 use crate::{
     BoxError,
     auth::CodexAuthLayer,
-    chat::ChatCompletionsLayer,
+    chat::{ChatCompletionsLayer, ReasoningFormat},
     conversation::ConversationLayer,
     error::ErrorLayer,
     gate::ClientGateLayer,
@@ -47,6 +47,7 @@ pub(super) struct Stack<P> {
     /// One for HTTP and WebSocket: a conversation may change from one to the other.
     pub(super) conversations: ConversationLayer,
     pub(super) connections: Connections,
+    pub(super) reasoning: ReasoningFormat,
     pub(super) limits: Limits,
 }
 
@@ -107,7 +108,11 @@ where
     pub(super) fn chat(&self) -> Answering {
         let service = ServiceBuilder::new()
             .map_response(boxed)
-            .layer(ChatCompletionsLayer::new().with_body_limit(self.limits.body_bytes))
+            .layer(
+                ChatCompletionsLayer::new()
+                    .with_reasoning(self.reasoning)
+                    .with_body_limit(self.limits.body_bytes),
+            )
             .map_request(unified)
             .service(self.credentialed());
         self.answering(BoxCloneSyncService::new(service))

@@ -4,7 +4,7 @@ use std::{
 };
 
 use codex_profiles::{CodexHome, ProfileStore, report::LoginState};
-use codex_proxy::{server::Server, upstream::Targets};
+use codex_proxy::{chat::ReasoningFormat, server::Server, upstream::Targets};
 
 use super::{client, exit::Failure, stop::stop_signal, text};
 
@@ -37,6 +37,7 @@ pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Resul
         .client(client)
         .upgrade_client(client::upgrade_client()?)
         .targets(targets()?)
+        .reasoning(reasoning_format(&store).await?)
         .build()?;
     let address = match listen {
         Some(address) => address,
@@ -73,6 +74,17 @@ fn targets() -> Result<Targets, Failure> {
     );
     let openai = read("CODEX_ROUTER_OPENAI_BASE_URL", "https://api.openai.com/v1");
     Targets::new(&chatgpt, &openai).map_err(Failure::usage)
+}
+
+/// The settings'. A word that nobody knows is no reason not to serve.
+async fn reasoning_format(store: &ProfileStore) -> Result<ReasoningFormat, Failure> {
+    let Some(word) = store.state().await?.reasoning_format() else {
+        return Ok(ReasoningFormat::default());
+    };
+    Ok(word.parse().unwrap_or_else(|unknown| {
+        eprintln!("codex-router: `reasoning_format` in state.json is {unknown}; using the first");
+        ReasoningFormat::default()
+    }))
 }
 
 /// The environment's, else the settings'.

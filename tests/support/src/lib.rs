@@ -67,7 +67,8 @@
 //! | `search the web` | a web search call, and text with a URL citation |
 //! | `send an unknown event` | an event and an item of types nobody knows |
 //! | `stop at max_output_tokens`, `stop at content_filter` | an answer that is incomplete for this reason |
-//! | `fail with CODE` | `response.failed` with this code |
+//! | `fail with CODE` | text, then `response.failed` with this code |
+//! | `fail at once with CODE` | `response.failed` with this code, and nothing before it |
 //!
 //! An input that ends in outputs of tools is answered by quoting them, one that ends in a
 //! compaction trigger by one compaction item. `tool_choice`, `parallel_tool_calls`, limits on

@@ -79,6 +79,9 @@ impl Script {
     }
 }
 
+/// Fails before anything is said.
+const FAIL_AT_ONCE: &str = "fail at once with ";
+
 fn body_of(prompt: &Prompt, settings: &Settings) -> Vec<Item> {
     let said = prompt.last_user_text.as_str();
     if prompt.compaction {
@@ -87,6 +90,9 @@ fn body_of(prompt: &Prompt, settings: &Settings) -> Vec<Item> {
     if !prompt.tool_outputs.is_empty() {
         let text = format!("The tool answered: {}", prompt.tool_outputs.join("; "));
         return vec![Item::message(Text::Words(text))];
+    }
+    if said.contains(FAIL_AT_ONCE) {
+        return Vec::new();
     }
     let calls = directive::calls(prompt);
     if !calls.is_empty() {
@@ -129,7 +135,8 @@ fn ending(said: &str, fault: Option<&Action>) -> Ending {
             message: message.clone(),
         };
     }
-    if let Some(code) = directive::word_after(said, "fail with ") {
+    let directives = [FAIL_AT_ONCE, "fail with "];
+    if let Some(code) = (directives.iter()).find_map(|it| directive::word_after(said, it)) {
         return Ending::Failed {
             code,
             message: "The prompt asked for it.".to_owned(),
