@@ -86,21 +86,37 @@ impl<'a> Escaped<'a> {
         if memchr::memchr(b'\\', self.0.as_bytes()).is_none() {
             return Cow::Borrowed(self.0);
         }
-        serde_json::from_str(&format!("\"{}\"", self.0)).map_or(Cow::Borrowed(self.0), Cow::Owned)
+        let quoted = ["\"", self.0, "\""].concat();
+        serde_json::from_str(&quoted).map_or(Cow::Borrowed(self.0), Cow::Owned)
     }
 }
 
 /// A text with the escapes that a JSON string needs, ready to be lent as [`Escaped`].
-#[derive(Debug)]
-pub(crate) struct EscapedBuf(String);
+#[derive(Debug, Default)]
+pub(crate) struct EscapedBuf(Vec<u8>);
 
 impl EscapedBuf {
     pub(crate) fn new(text: &str) -> Self {
-        Self(serde_json::to_string(text).unwrap_or_else(|_| "\"\"".into()))
+        let mut buf = Self::default();
+        buf.set(text);
+        buf
+    }
+
+    /// Another text, in the room of the last one.
+    pub(crate) fn set(&mut self, text: &str) -> Escaped<'_> {
+        self.0.clear();
+        // A text is written to memory: nothing can fail.
+        let _ = serde_json::to_writer(&mut self.0, text);
+        self.as_escaped()
     }
 
     pub(crate) fn as_escaped(&self) -> Escaped<'_> {
-        Escaped(&self.0[1..self.0.len() - 1])
+        let quoted = str::from_utf8(&self.0).unwrap_or_default();
+        Escaped(
+            quoted
+                .get(1..quoted.len().saturating_sub(1))
+                .unwrap_or_default(),
+        )
     }
 }
 

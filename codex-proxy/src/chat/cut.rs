@@ -25,7 +25,9 @@ pub(crate) enum Cut {
 #[derive(Debug)]
 pub(crate) struct Cutter {
     stop: Vec<String>,
-    held: String,
+    /// What was let through last, and after it what is held back.
+    text: String,
+    passed_bytes: usize,
     quarters_left: Option<u64>,
 }
 
@@ -35,31 +37,36 @@ impl Cutter {
         let limited = limits.max_tokens.is_some() || !limits.stop.is_empty();
         limited.then(|| Self {
             stop: limits.stop,
-            held: String::new(),
+            text: String::new(),
+            passed_bytes: 0,
             quarters_left: limits.max_tokens.map(|tokens| tokens.saturating_mul(4)),
         })
     }
 
     /// The text that can go on now, and whether it ends there.
-    pub(crate) fn push(&mut self, text: &str) -> (String, Option<Cut>) {
-        self.held.push_str(text);
+    pub(crate) fn push(&mut self, text: &str) -> (&str, Option<Cut>) {
+        self.forget_passed();
+        self.text.push_str(text);
         let (known, stopped) = match self.first_stop() {
             Some(at) => (at, Some(Cut::Stop)),
-            None => (self.held.len() - self.possible_stop_bytes(), None),
+            None => (self.text.len() - self.possible_stop_bytes(), None),
         };
-        let rest = self.held.split_off(known);
-        let passed = std::mem::replace(&mut self.held, rest);
-        self.within_budget(passed, stopped)
+        self.pass(known, stopped)
     }
 
     /// The text held back, once nothing can follow it.
-    pub(crate) fn flush(&mut self) -> (String, Option<Cut>) {
-        let held = std::mem::take(&mut self.held);
-        self.within_budget(held, None)
+    pub(crate) fn flush(&mut self) -> (&str, Option<Cut>) {
+        self.forget_passed();
+        self.pass(self.text.len(), None)
+    }
+
+    fn forget_passed(&mut self) {
+        self.text.drain(..self.passed_bytes);
+        self.passed_bytes = 0;
     }
 
     fn first_stop(&self) -> Option<usize> {
-        let held = self.held.as_bytes();
+        let held = self.text.as_bytes();
         (self
             .stop
             .iter()
@@ -69,7 +76,7 @@ impl Cutter {
 
     /// How much of the end may be the beginning of a stop string.
     fn possible_stop_bytes(&self) -> usize {
-        let held = self.held.as_bytes();
+        let held = self.text.as_bytes();
         let possible = |stop: &String| {
             let longest = held.len().min(stop.len() - 1);
             let ends = (1..=longest).rev();
@@ -83,19 +90,25 @@ impl Cutter {
             .unwrap_or_default()
     }
 
-    fn within_budget(&mut self, mut text: String, cut: Option<Cut>) -> (String, Option<Cut>) {
-        let Some(left) = &mut self.quarters_left else {
-            return (text, cut);
-        };
-        for (at, c) in text.char_indices() {
+    /// Lets so much of the text through, as far as the tokens reach.
+    fn pass(&mut self, known: usize, cut: Option<Cut>) -> (&str, Option<Cut>) {
+        let affordable = self.affordable_bytes(known);
+        self.passed_bytes = affordable.unwrap_or(known);
+        let cut = affordable.map_or(cut, |_| Some(Cut::Length));
+        (&self.text[..self.passed_bytes], cut)
+    }
+
+    /// Pays for the beginning of the text; how far the tokens reach, if not to its end.
+    fn affordable_bytes(&mut self, known: usize) -> Option<usize> {
+        let left = self.quarters_left.as_mut()?;
+        for (at, c) in self.text[..known].char_indices() {
             let cost = if c.is_ascii() { 1 } else { 4 };
             if *left < cost {
-                text.truncate(at);
-                return (text, Some(Cut::Length));
+                return Some(at);
             }
             *left -= cost;
         }
-        (text, cut)
+        None
     }
 }
 
@@ -110,13 +123,13 @@ mod tests {
         let mut whole = String::new();
         for piece in pieces {
             let (text, cut) = cutter.push(piece);
-            whole += &text;
+            whole += text;
             if cut.is_some() {
                 return (whole, cut);
             }
         }
         let (text, cut) = cutter.flush();
-        (whole + &text, cut)
+        (whole + text, cut)
     }
 
     fn stop(texts: &[&str]) -> Limits {

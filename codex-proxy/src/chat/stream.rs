@@ -91,6 +91,8 @@ pub enum Step {
 pub struct ChatStream {
     reasoning: ReasoningFormat,
     cutter: Option<Cutter>,
+    /// Text that passed the cutter, kept for its room.
+    escaped: EscapedBuf,
     items: Vec<OpenItem>,
     thought: Thought,
     tool_calls: usize,
@@ -163,6 +165,7 @@ impl ChatStream {
         Self {
             reasoning,
             cutter: Cutter::new(limits),
+            escaped: EscapedBuf::default(),
             items: Vec::new(),
             thought: Thought::None,
             tool_calls: 0,
@@ -316,8 +319,7 @@ impl ChatStream {
             sink(Delta::Content(text));
             return Step::Open;
         };
-        let passed = cutter.push(&text.decode());
-        give_cut(passed, sink)
+        give_cut(cutter.push(&text.decode()), &mut self.escaped, sink)
     }
 
     fn refusal(&mut self, text: Escaped<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
@@ -538,15 +540,19 @@ impl ChatStream {
 
     fn flush_text(&mut self, sink: &mut impl FnMut(Delta<'_>)) -> Step {
         match &mut self.cutter {
-            Some(cutter) => give_cut(cutter.flush(), sink),
+            Some(cutter) => give_cut(cutter.flush(), &mut self.escaped, sink),
             None => Step::Open,
         }
     }
 }
 
-fn give_cut((text, cut): (String, Option<Cut>), sink: &mut impl FnMut(Delta<'_>)) -> Step {
+fn give_cut(
+    (text, cut): (&str, Option<Cut>),
+    escaped: &mut EscapedBuf,
+    sink: &mut impl FnMut(Delta<'_>),
+) -> Step {
     if !text.is_empty() {
-        sink(Delta::Content(EscapedBuf::new(&text).as_escaped()));
+        sink(Delta::Content(escaped.set(text)));
     }
     let reason = match cut {
         None => return Step::Open,
