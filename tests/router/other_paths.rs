@@ -106,6 +106,21 @@ async fn other_paths_are_passed_on_binary_and_all() {
 }
 
 #[tokio::test]
+async fn what_the_public_api_keeps_can_be_listed_and_deleted() {
+    let world = World::api_key();
+    for (method, path) in [
+        ("GET", "/v1/chat/completions"),
+        ("DELETE", "/v1/models/ft:mine"),
+    ] {
+        let url = world.router.url(path);
+        let request = world.router.client.request(method.parse().unwrap(), url);
+        Answer::to(request).await;
+        let call = world.fake.requests_to(path).pop().expect(path);
+        assert_eq!(call.method, method);
+    }
+}
+
+#[tokio::test]
 async fn a_chatgpt_login_says_which_login_would_have_them() {
     let world = World::two_accounts();
     let upload = world.router.client.post(world.router.url("/v1/files"));
@@ -116,6 +131,7 @@ async fn a_chatgpt_login_says_which_login_would_have_them() {
         world
             .router
             .post("/v1/embeddings", &json!({"model": "m", "input": "x"})),
+        world.router.get("/v1/chat/completions"),
         world.router.get("/v1/files"),
         world.router.get("/v1/fine_tuning/jobs"),
         upload,

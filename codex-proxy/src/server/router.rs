@@ -23,16 +23,17 @@ where
         .get_service(upgrade_or_refuse(stack.routed(stack.upgrades())))
         .head(async || StatusCode::OK);
     let models = stack.routed(stack.models());
+    let passed_on = stack.routed(stack.passed_on());
+    // The public API keeps answers, which its clients may list, and models, which they may delete.
+    let chat = post_service(stack.routed(stack.chat())).get_service(passed_on.clone());
+    let model = get_service(models.clone()).delete_service(passed_on.clone());
     let profiles = stack.profiles.clone();
     let routes = Router::new()
         .route("/v1/responses", responses)
-        .route(
-            "/v1/chat/completions",
-            post_service(stack.routed(stack.chat())),
-        )
-        .route("/v1/models", get_service(models.clone()))
-        .route("/v1/models/{*id}", get_service(models))
-        .route("/v1/{*path}", any_service(stack.routed(stack.passed_on())))
+        .route("/v1/chat/completions", chat)
+        .route("/v1/models", get_service(models))
+        .route("/v1/models/{*id}", model)
+        .route("/v1/{*path}", any_service(passed_on))
         .route(
             "/healthz",
             get(async || axum::Json(json!({"status": "ok"}))),
