@@ -66,6 +66,9 @@ pub struct ApiError {
     pub message: String,
     /// Seconds after which another try makes sense.
     pub retry_after_seconds: Option<u64>,
+    /// When the limit that was reached is reset, in seconds since 1970. In the body alone, as the
+    /// ChatGPT backend has it (wire reference 6.2): it may be days ahead.
+    pub resets_at: Option<i64>,
 }
 
 impl ApiError {
@@ -108,6 +111,7 @@ impl ApiError {
             param: None,
             message: message.into(),
             retry_after_seconds: None,
+            resets_at: None,
         }
     }
 
@@ -193,9 +197,13 @@ impl ApiError {
     /// The OpenAI-shaped JSON of this error.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        json!({"error": {
+        let mut error = json!({
             "message": self.message, "type": self.kind, "param": self.param, "code": self.code,
-        }})
+        });
+        if let Some(resets_at) = self.resets_at {
+            error["resets_at"] = resets_at.into();
+        }
+        json!({"error": error})
     }
 
     /// The whole answer. Generic over the body, so that any HTTP stack can use it.

@@ -248,6 +248,8 @@ pub struct Failure<'a> {
     param: Option<&'a RawValue>,
     #[serde(borrow)]
     resets_in_seconds: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resets_at: Option<&'a RawValue>,
 }
 
 impl<'a> Failure<'a> {
@@ -282,6 +284,7 @@ impl<'a> Failure<'a> {
             origin: Origin::Upstream,
             kind: decoded(self.kind).unwrap_or_else(|| kind_of(status).into()),
             retry_after_seconds: self.retry_after_seconds(&message),
+            resets_at: self.resets_at.and_then(lenient),
             code,
             param: decoded(self.param),
             message,
@@ -361,6 +364,15 @@ mod tests {
             );
             assert_eq!(error.message, "words");
         }
+    }
+
+    #[test]
+    fn the_reset_of_a_limit_is_passed_on() {
+        let data = r#"{"type":"usage_limit_reached","message":"words","resets_at":1795412731}"#;
+        let failure: Failure = serde_json::from_str(data).unwrap();
+        let json = failure.to_error().to_json();
+        assert_eq!(json["error"]["resets_at"], 1_795_412_731);
+        assert_eq!(json["error"]["code"], "usage_limit_reached");
     }
 
     #[test]
