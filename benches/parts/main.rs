@@ -2,13 +2,22 @@
 //!
 //! `cargo bench -p codex-router-benches --bench parts`
 
-use std::{convert::Infallible, hint::black_box};
+use std::{
+    convert::Infallible,
+    hint::black_box,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
-use codex_proxy::chat::{ChatCompletionsLayer, ReasoningFormat, request::translate};
+use codex_proxy::{
+    chat::{ChatCompletionsLayer, ReasoningFormat, request::translate},
+    responses::ResponsesLayer,
+};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, Either, Full};
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
@@ -29,6 +38,20 @@ fn chat_request(criterion: &mut Criterion) {
     }
 }
 
+/// One inline image: a text that goes on as it came.
+fn chat_image(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("chat image");
+    group.sample_size(20);
+    let url = format!("data:image/png;base64,{}", "A".repeat(8 << 20));
+    let image = json!({"type": "image_url", "image_url": {"url": url}});
+    let message = json!({"role": "user", "content": [image]});
+    let body = json!({"model": "m", "messages": [message]}).to_string();
+    group.throughput(Throughput::Bytes(body.len() as u64));
+    group.bench_function("8 MiB", |bencher| {
+        bencher.iter(|| translate(black_box(body.as_bytes()), ReasoningFormat::default()));
+    });
+}
+
 /// Many short deltas, and one event of 8 MiB.
 fn chat_stream(criterion: &mut Criterion) {
     let runtime = Builder::new_current_thread()
@@ -46,17 +69,35 @@ fn chat_stream(criterion: &mut Criterion) {
         let stream = event_stream(&deltas);
         group.throughput(Throughput::Bytes(stream.len() as u64));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| translated(&runtime, &stream));
+            let layer = ChatCompletionsLayer::new();
+            bencher.iter(|| answered(&runtime, layer.layer(upstream(&stream))));
         });
     }
 }
 
-fn translated(runtime: &Runtime, stream: &Bytes) -> usize {
+/// The same deltas for a client of the Responses API that is not Codex.
+fn responses_stream(criterion: &mut Criterion) {
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let mut group = criterion.benchmark_group("responses stream");
+    group.sample_size(20);
+    let stream = event_stream(&vec!["token "; 40_000]);
+    group.throughput(Throughput::Bytes(stream.len() as u64));
+    group.bench_function("40,000 deltas", |bencher| {
+        let layer = ResponsesLayer::new();
+        bencher.iter(|| answered(&runtime, layer.layer(upstream(&stream))));
+    });
+}
+
+fn answered<S, R>(runtime: &Runtime, service: S) -> usize
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<R>, Error: std::fmt::Debug>,
+    R: http_body::Body<Data = Bytes, Error: std::fmt::Debug>,
+{
     runtime.block_on(async {
-        let answer = service(stream.clone())
-            .oneshot(question())
-            .await
-            .expect("an answer");
+        let answer = service.oneshot(question()).await.expect("an answer");
         answer
             .into_body()
             .collect()
@@ -67,22 +108,47 @@ fn translated(runtime: &Runtime, stream: &Bytes) -> usize {
     })
 }
 
-fn service(
-    stream: Bytes,
+/// What is below a layer: the request is taken in, the stream given out as a socket would, in
+/// pieces.
+fn upstream(
+    stream: &Bytes,
 ) -> impl Service<
-    Request<Full<Bytes>>,
-    Response = Response<impl http_body::Body<Data = Bytes, Error: std::fmt::Debug>>,
-    Error: std::fmt::Debug,
-> {
-    ChatCompletionsLayer::new().layer(service_fn(move |_: Request<_>| {
-        let answer = Response::new(Full::new(stream.clone()));
-        async move { Ok::<_, Infallible>(answer) }
-    }))
+    Request<Either<Full<Bytes>, Full<Bytes>>>,
+    Response = Response<Pieces>,
+    Error = Infallible,
+    Future: Send,
+> + Clone
++ Send
++ 'static {
+    let stream = stream.clone();
+    service_fn(move |_| {
+        let answer = Response::new(Pieces(stream.clone()));
+        async move { Ok(answer) }
+    })
+}
+
+/// As much at once as comes from a socket.
+const PIECE_BYTES: usize = 64 << 10;
+
+struct Pieces(Bytes);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let length = self.0.len().min(PIECE_BYTES);
+        let piece = self.0.split_to(length);
+        Poll::Ready((length > 0).then_some(Ok(Frame::data(piece))))
+    }
 }
 
 fn question() -> Request<Full<Bytes>> {
-    let body =
-        json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
+    let body = json!({"model": "m", "stream": true, "input": "hi",
+                      "messages": [{"role": "user", "content": "hi"}]});
     Request::post("/v1/chat/completions")
         .header("content-type", "application/json")
         .body(Full::from(body.to_string()))
@@ -100,20 +166,29 @@ fn conversation(bytes: usize) -> Vec<u8> {
 }
 
 fn event_stream(deltas: &[&str]) -> Bytes {
+    // The type stands first, as the backend has it.
     let delta = |text: &&str| {
-        json!({"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0,
-               "content_index": 0, "delta": text})
+        format!(
+            r#"{{"type":"response.output_text.delta","item_id":"msg_1","output_index":0,"content_index":0,"delta":"{text}","sequence_number":7}}"#
+        )
     };
     let end = json!({"type": "response.completed", "response": {"id": "resp_1", "output": [],
-        "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}}});
+        "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}}})
+    .to_string();
     let mut stream = String::new();
     for event in deltas.iter().map(delta).chain([end]) {
-        for piece in ["data: ", &event.to_string(), "\n\n"] {
+        for piece in ["data: ", &event, "\n\n"] {
             stream.push_str(piece);
         }
     }
     stream.into()
 }
 
-criterion_group!(parts, chat_request, chat_stream);
+criterion_group!(
+    parts,
+    chat_request,
+    chat_image,
+    chat_stream,
+    responses_stream
+);
 criterion_main!(parts);

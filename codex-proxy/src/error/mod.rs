@@ -6,7 +6,7 @@
 mod answer;
 mod layer;
 
-use std::error::Error;
+use std::{error::Error, num::NonZeroI64};
 
 use bytes::Bytes;
 use http::{
@@ -65,10 +65,10 @@ pub struct ApiError {
     /// `error.message`: one sentence a person can act on. Never holds a secret or a prompt.
     pub message: String,
     /// Seconds after which another try makes sense.
-    pub retry_after_seconds: Option<u64>,
+    pub retry_after_seconds: Option<u32>,
     /// When the limit that was reached is reset, in seconds since 1970. In the body alone, as the
     /// ChatGPT backend has it (wire reference 6.2): it may be days ahead.
-    pub resets_at: Option<i64>,
+    pub resets_at: Option<NonZeroI64>,
 }
 
 impl ApiError {
@@ -132,7 +132,7 @@ impl ApiError {
 
     /// Says when another try makes sense.
     #[must_use]
-    pub fn with_retry_after(self, seconds: u64) -> Self {
+    pub fn with_retry_after(self, seconds: u32) -> Self {
         Self {
             retry_after_seconds: Some(seconds),
             ..self
@@ -201,7 +201,7 @@ impl ApiError {
             "message": self.message, "type": self.kind, "param": self.param, "code": self.code,
         });
         if let Some(resets_at) = self.resets_at {
-            error["resets_at"] = resets_at.into();
+            error["resets_at"] = resets_at.get().into();
         }
         json!({"error": error})
     }

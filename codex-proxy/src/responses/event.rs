@@ -6,7 +6,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::wire::{Failure, Family, Item, Response};
-use crate::json::{Escaped, JsonStr, lenient};
+use crate::{
+    json::{Escaped, JsonStr, lenient},
+    ws::kind_of,
+};
 
 /// One event of a Responses stream.
 #[derive(Debug)]
@@ -180,22 +183,16 @@ impl<'a> Place<'a> {
 
 /// What kind of an end, if any, the data of an event is: looks at nothing but its `type`.
 pub(crate) fn is_last(data: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Kind<'a> {
-        #[serde(borrow, rename = "type")]
-        kind: JsonStr<'a>,
-    }
-
-    let Ok(Kind { kind }) = serde_json::from_slice(data) else {
-        return false;
-    };
+    let kind = str::from_utf8(data).ok().and_then(kind_of);
     matches!(
-        kind.decode().as_ref(),
-        "response.completed"
-            | "response.done"
-            | "response.incomplete"
-            | "response.failed"
-            | "error"
+        kind.as_deref(),
+        Some(
+            "response.completed"
+                | "response.done"
+                | "response.incomplete"
+                | "response.failed"
+                | "error"
+        )
     )
 }
 

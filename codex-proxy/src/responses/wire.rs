@@ -291,7 +291,7 @@ impl<'a> Failure<'a> {
         }
     }
 
-    fn retry_after_seconds(&self, message: &str) -> Option<u64> {
+    fn retry_after_seconds(&self, message: &str) -> Option<u32> {
         (self.resets_in_seconds.and_then(lenient)).or_else(|| named_delay_seconds(message))
     }
 }
@@ -332,13 +332,14 @@ fn kind_of(status: StatusCode) -> &'static str {
 }
 
 /// The time in `try again in 1.5s`, `250ms` or `2 seconds`, rounded up. *Source:* wire reference 6.2.
-fn named_delay_seconds(message: &str) -> Option<u64> {
+fn named_delay_seconds(message: &str) -> Option<u32> {
     let rest = &message[message.find("try again in ")? + "try again in ".len()..];
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let unit = rest[end..].trim_start();
     let divisor = if unit.starts_with("ms") { 1000.0 } else { 1.0 };
     let delay = Duration::try_from_secs_f64(rest[..end].parse::<f64>().ok()? / divisor).ok()?;
-    Some(delay.as_secs() + u64::from(delay.subsec_nanos() > 0))
+    let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+    seconds.try_into().ok()
 }
 
 #[cfg(test)]
