@@ -236,6 +236,9 @@ fn text<'a>(request: &Object<'a>) -> Result<Option<Text<'a>>, ApiError> {
     Ok((text.verbosity.is_some() || text.format.is_some()).then_some(text))
 }
 
+/// So much of a message tells it from others: an image need not be hashed to its end.
+const HASHED_BYTES: usize = 16 << 10;
+
 /// A key that stays the same as a conversation grows, so that the upstream finds its cache again.
 fn cache_key<'a>(
     request: &Object<'a>,
@@ -248,8 +251,9 @@ fn cache_key<'a>(
     let mut hash = Sha256::new();
     hash.update(model.escaped().as_str());
     for message in messages::beginning(messages) {
-        hash.update([0]);
-        hash.update(message.get());
+        let text = message.get().as_bytes();
+        hash.update(text.len().to_be_bytes());
+        hash.update(&text[..text.len().min(HASHED_BYTES)]);
     }
     let digest = u128::from_be_bytes(hash.finalize()[..16].try_into().unwrap_or_default());
     Ok(Key::Derived(format!("{digest:032x}")))
