@@ -57,6 +57,7 @@ pub mod error;
 pub mod gate;
 pub mod json;
 pub mod models;
+pub mod parameters;
 pub mod responses;
 pub mod route;
 #[cfg(feature = "server")]

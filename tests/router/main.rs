@@ -20,6 +20,7 @@ mod profile_names;
 mod refreshing;
 mod removing;
 mod responses;
+mod responses_state;
 mod running;
 mod secrets;
 mod signing_in;

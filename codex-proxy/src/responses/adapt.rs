@@ -7,6 +7,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
     memory::Turn,
+    parameters::{self, PARAMETERS, Treatment},
     recall::{Memories, OpenTurn, unknown_item, unknown_response},
 };
 use crate::{
@@ -24,40 +25,6 @@ pub struct Adapted {
     /// The parameters that were left out.
     pub dropped: Vec<String>,
 }
-
-/// The backend works by an allow-list; so does this. The rest is dropped.
-const FORWARDED: [&str; 9] = [
-    "model",
-    "instructions",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "prompt_cache_key",
-    "text",
-    "client_metadata",
-    "service_tier",
-];
-
-/// Looked at and written anew.
-const REWRITTEN: [&str; 6] = [
-    "input",
-    "reasoning",
-    "include",
-    "store",
-    "stream",
-    "previous_response_id",
-];
-
-/// Values that ask for nothing, so that leaving them out is no loss.
-const NEUTRAL: [(&str, &str); 7] = [
-    ("temperature", "1"),
-    ("temperature", "1.0"),
-    ("top_p", "1"),
-    ("top_p", "1.0"),
-    ("truncation", "\"disabled\""),
-    ("background", "false"),
-    ("metadata", "{}"),
-];
 
 const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
 
@@ -82,11 +49,13 @@ pub(super) struct Prepared {
 /// Adapts the body of a Responses request, and puts what came before it into it.
 pub(super) fn prepare(body: &[u8], memories: Memories) -> Result<Prepared, ApiError> {
     let request: Object = serde_json::from_slice(body).map_err(|_| not_json())?;
-    refuse_state(&request)?;
+    let mut dropped = parameters::check(&request)?;
     let before = turn_before(&request, &memories)?;
     let warm_up = memories.are_of_a_connection() && is(&request, "generate", "false");
     let stores = !memories.are_none();
+    not_emulated(&request, &memories, &mut dropped);
     let (service_tier, tier_dropped) = service_tier(&request);
+    dropped.extend(tier_dropped.then(|| "service_tier".to_owned()));
     let adapted = AdaptedRequest {
         include: include(&request)?,
         reasoning: reasoning(&request)?,
@@ -111,7 +80,7 @@ pub(super) fn prepare(body: &[u8], memories: Memories) -> Result<Prepared, ApiEr
         adapted: Adapted {
             body: written,
             stream: is(&request, "stream", "true"),
-            dropped: dropped(&request, stores, tier_dropped),
+            dropped,
         },
         turn: stores.then_some(turn),
         warm_up,
@@ -124,7 +93,7 @@ fn turn_before(request: &Object<'_>, memories: &Memories) -> Result<Option<Arc<T
         return Ok(None);
     };
     if memories.are_none() {
-        return Err(no_state(name));
+        return Err(no_memory(name));
     }
     let id = JsonStr::new(given).ok_or_else(|| invalid(name, "the id of an answer"))?;
     let turn = memories.turn(&id.decode());
@@ -164,24 +133,10 @@ fn invalid(param: impl Into<String>, expected: &str) -> ApiError {
     crate::chat::request::invalid(param, expected)
 }
 
-/// What needs a server that keeps more than answers.
-fn refuse_state(request: &Object<'_>) -> Result<(), ApiError> {
-    for name in ["conversation", "prompt"] {
-        if request.field(name).is_some() {
-            return Err(no_state(name));
-        }
-    }
-    if is(request, "background", "true") {
-        Err(no_state("background"))
-    } else {
-        Ok(())
-    }
-}
-
-fn no_state(name: &str) -> ApiError {
+fn no_memory(name: &str) -> ApiError {
     let message = format!(
-        "`{name}` cannot be served: nothing is kept of a ChatGPT login's answers for it; send the \
-         whole conversation in `input`, or choose a profile with an API key"
+        "`{name}` cannot be served: no answers are kept here; send the whole conversation in \
+         `input`, or choose a profile with an API key"
     );
     ApiError::invalid_request("unsupported_parameter", message).with_param(name)
 }
@@ -190,18 +145,14 @@ fn is(request: &Object<'_>, name: &str, value: &str) -> bool {
     request.field(name).is_some_and(|raw| raw.get() == value)
 }
 
-fn dropped(request: &Object<'_>, stores: bool, tier_dropped: bool) -> Vec<String> {
-    let known = |name| FORWARDED.contains(&name) || REWRITTEN.contains(&name);
-    let neutral =
-        |name, value: &RawValue| value.get() == "null" || NEUTRAL.contains(&(name, value.get()));
-    let mut names: Vec<String> = request
-        .iter()
-        .filter(|(name, value)| !known(name) && !neutral(name, value))
-        .map(|(name, _)| name.to_owned())
-        .collect();
-    names.extend((!stores && is(request, "store", "true")).then(|| "store".to_owned()));
-    names.extend(tier_dropped.then(|| "service_tier".to_owned()));
-    names
+/// What the table says is done here, where there is nothing to do it with.
+fn not_emulated(request: &Object<'_>, memories: &Memories, dropped: &mut Vec<String>) {
+    if memories.are_none() && is(request, "store", "true") {
+        dropped.push("store".to_owned());
+    }
+    if !memories.are_of_a_connection() && request.field("generate").is_some() {
+        dropped.push("generate".to_owned());
+    }
 }
 
 /// Codex sends `priority` alone; other values were refused.
@@ -214,6 +165,13 @@ fn service_tier(request: &Object<'_>) -> (Option<&'static str>, bool) {
     }
 }
 
+/// The backend works by an allow-list; so does this.
+fn forwarded() -> impl Iterator<Item = &'static str> {
+    let all = PARAMETERS.iter();
+    let forwarded = all.filter(|parameter| parameter.treatment == Treatment::Forwarded);
+    forwarded.map(|parameter| parameter.name)
+}
+
 struct AdaptedRequest<'r, 'a> {
     request: &'r Object<'a>,
     include: Vec<Box<RawValue>>,
@@ -224,8 +182,10 @@ struct AdaptedRequest<'r, 'a> {
 impl Serialize for AdaptedRequest<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for name in FORWARDED {
+        for name in forwarded() {
             match (name, self.request.field(name)) {
+                // Written anew.
+                ("input" | "reasoning" | "include" | "stream", _) => {}
                 ("service_tier", _) => {
                     if let Some(tier) = self.service_tier {
                         map.serialize_entry(name, tier)?;

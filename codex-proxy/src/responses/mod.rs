@@ -40,8 +40,8 @@
 //!
 //! - `previous_response_id` and `store` need a [`memory`]; without one, or where it does not know
 //!   the answer, a request that goes on from an answer is refused with 400.
-//! - Stored prompts, conversations and background answers need a server that keeps more than that:
-//!   they are refused with 400.
+//! - What becomes of each parameter is one table, [`parameters::PARAMETERS`]. Those left out are
+//!   named in the answer's header `x-codex-router-dropped`.
 
 pub mod adapt;
 mod aggregate;
@@ -49,6 +49,7 @@ pub mod event;
 mod input_items;
 mod layer;
 pub mod memory;
+pub mod parameters;
 mod recall;
 mod relay;
 mod stored;
