@@ -1,5 +1,5 @@
 //! What becomes of the parameters of a request: the form of the tables of [`chat`](crate::chat),
-//! [`responses`](crate::responses).
+//! [`completions`](crate::completions) and [`responses`](crate::responses).
 
 use serde_json::value::RawValue;
 

@@ -93,6 +93,11 @@ fn python_goes_on_from_answers() {
 }
 
 #[test]
+fn python_completes_text() {
+    everywhere(|| python("completions.py"), |_| {});
+}
+
+#[test]
 fn python_lists_models() {
     everywhere(|| python("models.py"), |_| {});
 }

@@ -7,6 +7,7 @@ mod broken_profiles;
 mod chat;
 mod codex_client;
 mod command_line;
+mod completions;
 mod conversation;
 mod ending;
 mod files;

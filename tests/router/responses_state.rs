@@ -17,9 +17,10 @@ async fn id_of(world: &World, said: &str, fields: Value) -> String {
     let answer = ask(world, said, fields).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let streamed = answer.text().starts_with("event:");
-    let object = match streamed {
-        true => answer.events().pop().unwrap()["response"].take(),
-        false => answer.json(),
+    let object = if streamed {
+        answer.events().pop().unwrap()["response"].take()
+    } else {
+        answer.json()
     };
     object["id"].as_str().unwrap().to_owned()
 }

@@ -65,6 +65,7 @@ pub mod wire;
 mod tests;
 
 pub use layer::{ChatCompletions, ChatCompletionsLayer};
+pub(crate) use layer::{is_native, pass, to_responses};
 
 /// How the reasoning of a model is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]

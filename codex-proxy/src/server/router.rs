@@ -30,6 +30,10 @@ where
             "/v1/chat/completions",
             post_service(stack.routed(stack.chat())),
         )
+        .route(
+            "/v1/completions",
+            post_service(stack.routed(stack.completions())),
+        )
         .route("/v1/models", get_service(models.clone()))
         .route("/v1/models/{*id}", get_service(models))
         .route("/v1/{*path}", any_service(stack.routed(stack.passed_on())))

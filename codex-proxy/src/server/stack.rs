@@ -22,6 +22,7 @@ use crate::{
     BoxError,
     auth::CodexAuthLayer,
     chat::ChatCompletionsLayer,
+    completions::CompletionsLayer,
     conversation::ConversationLayer,
     error::ErrorLayer,
     gate::ClientGateLayer,
@@ -110,6 +111,16 @@ where
         let service = ServiceBuilder::new()
             .map_response(boxed)
             .layer(ChatCompletionsLayer::new().with_body_limit(self.limits.body_bytes))
+            .map_request(unified)
+            .service(self.credentialed());
+        self.answering(BoxCloneSyncService::new(service))
+    }
+
+    /// `/v1/completions`: the same for editors that still use them.
+    pub(super) fn completions(&self) -> Answering {
+        let service = ServiceBuilder::new()
+            .map_response(boxed)
+            .layer(CompletionsLayer::new().with_body_limit(self.limits.body_bytes))
             .map_request(unified)
             .service(self.credentialed());
         self.answering(BoxCloneSyncService::new(service))

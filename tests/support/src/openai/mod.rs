@@ -2,6 +2,7 @@
 
 mod chat;
 mod chat_stream;
+mod completions;
 mod models;
 mod other;
 mod responses;
@@ -36,7 +37,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/responses/{id}/input_items", get(stored::input_items))
         .route("/responses/{id}/cancel", post(stored::cancel))
         .route("/chat/completions", post(chat::create))
-        .route("/completions", post(other::completion))
+        .route("/completions", post(completions::create))
         .route("/embeddings", post(other::embedding))
         .route("/files", post(other::file))
         .route("/models", get(models::list))
