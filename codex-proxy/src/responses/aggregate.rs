@@ -19,14 +19,14 @@ use crate::{
 };
 
 /// Keeps the finished items and the last response object.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Gatherer {
     decoder: Decoder,
     kept: Kept,
 }
 
 /// The finished items, and the response object once it has come.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Kept {
     items: BTreeMap<u64, Box<RawValue>>,
     response: Option<Box<RawValue>>,

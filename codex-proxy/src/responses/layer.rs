@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use codex_auth::{Backend, RouteHint};
 use futures_util::future::BoxFuture;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use tower::{Layer, Service};
@@ -160,8 +160,9 @@ where
         turn => turn,
     };
     drop(body);
-    if adapted.len() > settings.body_limit_bytes {
-        return Err(ApiError::body_too_large().into());
+    let goes_on = turn.as_ref().is_some_and(|turn| turn.before.is_some());
+    if goes_on && adapted.len() > settings.body_limit_bytes {
+        return Err(too_long().into());
     }
     request_headers(&mut head.headers);
     let request = Request::from_parts(head, Either::Right(Full::from(adapted)));
@@ -174,6 +175,14 @@ where
     answer_headers(&mut head.headers, stream, &dropped);
     let body = answer_body(body, stream, turn).await?;
     Ok(Response::from_parts(head, body))
+}
+
+fn too_long() -> ApiError {
+    let message = "the conversation that the request goes on from is larger than the router \
+                   accepts: begin a new one with what matters of it";
+    ApiError::invalid_request("request_too_large", message)
+        .with_status(StatusCode::PAYLOAD_TOO_LARGE)
+        .with_param("previous_response_id")
 }
 
 async fn answer_body<R>(

@@ -215,6 +215,21 @@ async fn an_answer_that_is_too_large_says_that_it_is_not_stored() {
 }
 
 #[tokio::test]
+async fn a_conversation_that_outgrew_the_limit_of_bodies_is_refused() {
+    let bench = Bench::new();
+    let bench = Bench {
+        layer: bench.layer.with_body_limit(1000),
+        ..bench
+    };
+    let mut after = json!({"input": "x".repeat(500)});
+    let answer = bench.ask(after.clone()).await.unwrap();
+    after["previous_response_id"] = answer["id"].clone();
+    let error = bench.ask(after).await.unwrap_err();
+    assert_eq!(error.status.as_u16(), 413);
+    assert_eq!(error.param.as_deref(), Some("previous_response_id"));
+}
+
+#[tokio::test]
 async fn a_connection_remembers_its_answers_whatever_is_stored() {
     for layer in [ResponsesLayer::new(), Bench::new().layer] {
         let bench = Bench::on_a_connection(layer);

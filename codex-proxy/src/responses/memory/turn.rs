@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use memchr::memmem;
 use serde_json::value::RawValue;
 
 use crate::json::{JsonStr, Object, lenient};
@@ -147,7 +148,12 @@ fn id_of(item: &RawValue) -> Option<JsonStr<'_>> {
 
 fn item_keys(account: &Arc<str>, lists: [&str; 2]) -> Box<[Key]> {
     let mut keys = Vec::new();
-    for text in lists.map(in_brackets) {
+    for list in lists {
+        // Most inputs have none, and may be large.
+        if memmem::find(list.as_bytes(), b"\"id\"").is_none() {
+            continue;
+        }
+        let text = in_brackets(list);
         let items: Vec<&RawValue> = serde_json::from_str(&text).unwrap_or_default();
         let ids = items.into_iter().filter_map(id_of);
         keys.extend(ids.map(|id| Key::new(account, &id.decode())));
