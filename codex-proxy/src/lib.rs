@@ -35,7 +35,7 @@
 //! │┌ gate ──────────────────── [gate] ───────  is this local client allowed?
 //! ││┌ route ────────────────── [route] ──────  which profile, and why
 //! │││┌ errors ──────────────── [error] ──────  OpenAI-shaped, and whose they are
-//! ││││┌ translate ──────────── [chat], [responses]    for clients that are not Codex
+//! ││││┌ translate ──────────── [chat], [completions], [responses]    for clients that are not Codex
 //! │││││┌ conversation ──────── [conversation]         what an account cannot read stays behind
 //! │││││┌ or upgrade ────────── [ws]      WebSocket: the handshake is an ordinary request
 //! ││││││┌ credentials ──────── [auth] ───────  the login; 401 → refresh → once more
@@ -52,11 +52,13 @@
 
 pub mod auth;
 pub mod chat;
+pub mod completions;
 pub mod conversation;
 pub mod error;
 pub mod gate;
 pub mod json;
 pub mod models;
+pub mod parameters;
 pub mod responses;
 pub mod route;
 #[cfg(feature = "server")]

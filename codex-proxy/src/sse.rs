@@ -25,6 +25,8 @@
 // do), and must know where the last whole event ended, so that a cut stream can be closed with an
 // error event that no client takes for part of the half one before it.
 
+use crate::ApiError;
+
 /// The largest event that is kept while its end has not come: 64 MiB, more than any real one.
 pub const MAX_EVENT_BYTES: usize = 64 << 20;
 
@@ -34,6 +36,13 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event of the stream is larger than {MAX_EVENT_BYTES} bytes")]
 pub struct EventTooLarge;
+
+impl From<EventTooLarge> for ApiError {
+    fn from(error: EventTooLarge) -> Self {
+        let bad_gateway = http::StatusCode::BAD_GATEWAY;
+        Self::upstream(bad_gateway, "upstream_event_too_large", error.to_string())
+    }
+}
 
 /// Finds events in pieces of a stream, cut anywhere. Time and memory are linear.
 #[derive(Debug, Default)]

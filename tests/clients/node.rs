@@ -25,3 +25,8 @@ fn node_runs_tools() {
 fn node_uses_responses_and_models() {
     everywhere(|| node("responses.mjs"), |_| {});
 }
+
+#[test]
+fn node_goes_on_from_answers() {
+    everywhere(|| node("responses_state.mjs"), |_| {});
+}

@@ -88,6 +88,16 @@ fn python_uses_responses() {
 }
 
 #[test]
+fn python_goes_on_from_answers() {
+    everywhere(|| python("responses_state.py"), |_| {});
+}
+
+#[test]
+fn python_completes_text() {
+    everywhere(|| python("completions.py"), |_| {});
+}
+
+#[test]
 fn python_lists_models() {
     everywhere(|| python("models.py"), |_| {});
 }

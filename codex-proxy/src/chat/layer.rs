@@ -114,13 +114,14 @@ where
     }
 }
 
-/// Whether the login that was chosen has chat completions of its own.
-fn is_native<B>(request: &Request<B>) -> bool {
+/// Whether the login that was chosen has all of the public API.
+pub(crate) fn is_native<B>(request: &Request<B>) -> bool {
     let hint = request.extensions().get::<RouteHint>();
     hint.is_some_and(|hint| hint.backend == Some(Backend::OpenAi))
 }
 
-async fn pass<S, B, R, T>(
+/// Hands a request on as it is.
+pub(crate) async fn pass<S, B, R, T>(
     mut inner: S,
     request: Request<B>,
 ) -> Result<Response<TranslatedBody<R, T>>, BoxError>
@@ -186,7 +187,8 @@ where
     Ok(TranslatedBody::whole(gatherer.into_json(options)))
 }
 
-fn to_responses(head: &mut request::Parts) {
+/// Makes a request one for the Responses API.
+pub(crate) fn to_responses(head: &mut request::Parts) {
     head.method = Method::POST;
     request_headers(&mut head.headers);
     let mut uri = mem::take(&mut head.uri).into_parts();

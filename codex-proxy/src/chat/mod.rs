@@ -52,6 +52,7 @@
 //! [`ApiError::from_boxed`]: crate::ApiError::from_boxed
 
 mod cut;
+pub(crate) mod deltas;
 mod layer;
 mod messages;
 pub mod parameters;
@@ -67,6 +68,7 @@ mod tests;
 use std::str::FromStr;
 
 pub use layer::{ChatCompletions, ChatCompletionsLayer};
+pub(crate) use layer::{is_native, pass, to_responses};
 
 /// How the reasoning of a model is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]

@@ -2,81 +2,12 @@
 //!
 #![doc = include_str!("parameters.md")]
 
-use serde_json::value::RawValue;
-
-use crate::{error::ApiError, json::Object};
-
-/// What is done with a parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Treatment {
-    /// Sent on, in the form that the Responses API has for it.
-    Forwarded,
-    /// Done here, since the upstream cannot.
-    Emulated,
-    /// Left out, and named in the header `x-codex-router-dropped`.
-    Dropped,
-    /// Answered with 400 that names it, since leaving it out would give a wrong answer.
-    Refused,
-}
-
-impl Treatment {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Forwarded => "forwarded",
-            Self::Emulated => "emulated",
-            Self::Dropped => "dropped",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-/// A parameter of a chat completion request.
-#[derive(Debug, Clone, Copy)]
-pub struct Parameter {
-    /// Its name.
-    pub name: &'static str,
-    /// What is done with it.
-    pub treatment: Treatment,
-    /// How, or why.
-    pub note: &'static str,
-    /// Values that ask for nothing out of the ordinary, so that leaving them out is no loss.
-    pub neutral: &'static [&'static str],
-}
-
-const fn parameter(name: &'static str, treatment: Treatment, note: &'static str) -> Parameter {
-    Parameter {
-        name,
-        treatment,
-        note,
-        neutral: &[],
-    }
-}
-
-const fn forwarded(name: &'static str, note: &'static str) -> Parameter {
-    parameter(name, Treatment::Forwarded, note)
-}
-
-const fn emulated(name: &'static str, note: &'static str) -> Parameter {
-    parameter(name, Treatment::Emulated, note)
-}
-
-const fn dropped(name: &'static str, neutral: &'static [&'static str]) -> Parameter {
-    Parameter {
-        neutral,
-        ..parameter(name, Treatment::Dropped, "the upstream refuses it")
-    }
-}
-
-const fn refused(
-    name: &'static str,
-    neutral: &'static [&'static str],
-    note: &'static str,
-) -> Parameter {
-    Parameter {
-        neutral,
-        ..parameter(name, Treatment::Refused, note)
-    }
-}
+pub use crate::parameters::{Parameter, Treatment};
+use crate::{
+    error::ApiError,
+    json::Object,
+    parameters::{self, dropped, emulated, forwarded, refused},
+};
 
 /// Every parameter that is known. Others are dropped, and named like the dropped ones.
 ///
@@ -143,56 +74,13 @@ pub const PARAMETERS: &[Parameter] = &[
 /// # Errors
 /// 400, naming the first parameter that cannot be left out.
 pub fn check(request: &Object<'_>) -> Result<Vec<String>, ApiError> {
-    let mut names = Vec::new();
-    for (name, value) in request.iter() {
-        match treatment(name, value) {
-            Some(Treatment::Refused) => return Err(refusal(name)),
-            Some(Treatment::Dropped) => names.push(name.to_owned()),
-            _ => {}
-        }
-    }
-    Ok(names)
-}
-
-/// What is done with this value of a parameter; nothing if it asks for nothing.
-fn treatment(name: &str, value: &RawValue) -> Option<Treatment> {
-    let known = PARAMETERS.iter().find(|parameter| parameter.name == name);
-    let neutral = known.is_some_and(|parameter| parameter.neutral.contains(&value.get()));
-    let asks = !neutral && value.get() != "null";
-    asks.then(|| known.map_or(Treatment::Dropped, |parameter| parameter.treatment))
-}
-
-fn refusal(name: &str) -> ApiError {
-    let known = PARAMETERS.iter().find(|parameter| parameter.name == name);
-    let note = known.map_or("not supported", |parameter| parameter.note);
-    ApiError::invalid_request(
-        "unsupported_parameter",
-        format!("`{name}` cannot be served: {note}"),
-    )
-    .with_param(name)
+    parameters::check(PARAMETERS, request)
 }
 
 /// The table as Markdown, for the docs.
 #[must_use]
 pub fn markdown_table() -> String {
-    let rows = PARAMETERS.iter().map(|p| {
-        let treatment = p.treatment.as_str();
-        format!(
-            "| `{}` | {treatment} | {}{} |\n",
-            p.name,
-            p.note,
-            but_for(p.neutral)
-        )
-    });
-    let head = "| parameter | is | how, or why |\n|---|---|---|\n";
-    std::iter::once(head.to_owned()).chain(rows).collect()
-}
-
-fn but_for(neutral: &[&str]) -> String {
-    match neutral.first() {
-        Some(value) => format!("; `{value}` asks for nothing"),
-        None => String::new(),
-    }
+    parameters::markdown_table(PARAMETERS)
 }
 
 #[cfg(test)]
@@ -204,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn every_parameter_openai_has_is_in_the_table() {
+    fn every_parameter_openai_has_is_in_the_table_once_and_in_the_docs() {
         // The fields of `CreateChatCompletionRequest` in OpenAI's own description of its API.
         let all = "messages model modalities verbosity reasoning_effort max_completion_tokens \
             frequency_penalty presence_penalty web_search_options top_logprobs response_format \
@@ -212,20 +100,7 @@ mod tests {
             stream_options service_tier temperature top_p tools tool_choice parallel_tool_calls \
             user safety_identifier prompt_cache_key prompt_cache_retention prompt_cache_options \
             function_call functions metadata moderation";
-        for name in all.split_whitespace() {
-            assert!(PARAMETERS.iter().any(|p| p.name == name), "{name}");
-        }
-    }
-
-    #[test]
-    fn no_parameter_is_in_the_table_twice() {
-        for (at, p) in PARAMETERS.iter().enumerate() {
-            assert!(
-                PARAMETERS[..at].iter().all(|q| q.name != p.name),
-                "{}",
-                p.name
-            );
-        }
+        parameters::assert_whole(PARAMETERS, all, include_str!("parameters.md"));
     }
 
     #[test]
@@ -247,12 +122,5 @@ mod tests {
             assert_eq!(error.status, 400);
             assert!(json.contains(&error.param.unwrap()), "{json}");
         }
-    }
-
-    #[test]
-    fn the_docs_show_the_table_as_it_is() {
-        let table = markdown_table();
-        let shown = include_str!("parameters.md");
-        assert!(shown == table, "put this into parameters.md:\n{table}");
     }
 }

@@ -136,7 +136,7 @@ fn parse(body: &[u8]) -> Result<Object<'_>, ApiError> {
     Ok(request)
 }
 
-fn not_json() -> ApiError {
+pub(crate) fn not_json() -> ApiError {
     ApiError::invalid_request("invalid_json", "the request body is not a JSON object")
 }
 
@@ -158,7 +158,11 @@ pub(crate) fn optional<'a, T: Deserialize<'a>>(
         .transpose()
 }
 
-fn required<'a, T: Deserialize<'a>>(request: &Object<'a>, name: &str) -> Result<T, ApiError> {
+/// A parameter that must be there.
+pub(crate) fn required<'a, T: Deserialize<'a>>(
+    request: &Object<'a>,
+    name: &str,
+) -> Result<T, ApiError> {
     optional(request, name, "a text")?.ok_or_else(|| {
         ApiError::invalid_request(
             "missing_required_parameter",
@@ -259,7 +263,10 @@ fn cache_key<'a>(
     Ok(Key::Derived(format!("{digest:032x}")))
 }
 
-fn answer_options(request: &Object<'_>, model: JsonStr<'_>) -> Result<AnswerOptions, ApiError> {
+pub(crate) fn answer_options(
+    request: &Object<'_>,
+    model: JsonStr<'_>,
+) -> Result<AnswerOptions, ApiError> {
     #[derive(Deserialize, Default)]
     struct StreamOptions {
         include_usage: Option<bool>,

@@ -234,7 +234,7 @@ fn finish_reason(reason: FinishReason, legacy_functions: bool) -> &'static str {
     }
 }
 
-fn usage_json(usage: &Usage) -> String {
+pub(crate) fn usage_json(usage: &Usage) -> String {
     let cached = usage.input_tokens_details.unwrap_or_default().cached_tokens;
     let reasoning = usage
         .output_tokens_details

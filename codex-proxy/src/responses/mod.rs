@@ -38,18 +38,29 @@
 //!
 //! # Caveats
 //!
-//! `previous_response_id`, stored prompts, conversations and background answers need a server that
-//! keeps answers, which the ChatGPT backend does not: they are refused with 400.
+//! - `previous_response_id` and `store` need a [`memory`]; without one, or where it does not know
+//!   the answer, a request that goes on from an answer is refused with 400.
+//! - What becomes of each parameter is one table, [`parameters::PARAMETERS`]. Those left out are
+//!   named in the answer's header `x-codex-router-dropped`.
 
 pub mod adapt;
 mod aggregate;
 pub mod event;
+mod input_items;
 mod layer;
+pub mod memory;
+pub mod parameters;
+mod recall;
 mod relay;
+mod stored;
+mod warm_up;
 pub mod wire;
 
+#[cfg(test)]
+mod state_tests;
 #[cfg(test)]
 mod tests;
 
 pub use layer::{Responses, ResponsesLayer};
 pub use relay::Relay;
+pub use stored::{StoredResponses, StoredResponsesLayer};

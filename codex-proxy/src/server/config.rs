@@ -12,6 +12,7 @@ use super::{
 use crate::{
     chat::ReasoningFormat,
     conversation::ConversationLayer,
+    responses::memory::ResponseMemory,
     route::ProfileTable,
     upstream::{Targets, Upstream, WorkspaceLayer, client_builder},
     ws::Connections,
@@ -33,6 +34,7 @@ pub struct ServerBuilder<P> {
     targets: Targets,
     reasoning: ReasoningFormat,
     limits: Limits,
+    memory: Option<ResponseMemory>,
 }
 
 /// Why there is no server.
@@ -69,6 +71,7 @@ impl Server {
             targets: Targets::default(),
             reasoning: ReasoningFormat::default(),
             limits: Limits::default(),
+            memory: Some(ResponseMemory::new()),
         }
     }
 
@@ -140,6 +143,13 @@ where
         self
     }
 
+    /// Keeps the answers of the Responses API to clients that are not Codex in this memory, or in
+    /// none. Default: one of 64 MiB; see [`MemoryLimits`](crate::responses::memory::MemoryLimits).
+    #[must_use]
+    pub fn response_memory(self, memory: Option<ResponseMemory>) -> Self {
+        Self { memory, ..self }
+    }
+
     /// Stacks the layers.
     ///
     /// # Errors
@@ -161,6 +171,7 @@ where
             conversations: ConversationLayer::new(),
             connections: connections.clone(),
             reasoning: self.reasoning,
+            memory: self.memory,
             limits: self.limits,
         };
         Ok(Server {

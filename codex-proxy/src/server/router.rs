@@ -31,6 +31,10 @@ where
     let routes = Router::new()
         .route("/v1/responses", responses)
         .route("/v1/chat/completions", chat)
+        .route(
+            "/v1/completions",
+            post_service(stack.routed(stack.completions())),
+        )
         .route("/v1/models", get_service(models))
         .route("/v1/models/{*id}", model)
         .route("/v1/{*path}", any_service(passed_on))

@@ -1,12 +1,13 @@
 //! What all handlers share.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::accounts::{Lifetimes, Minter};
 use crate::faults::Faults;
 use crate::issuer::Ledger;
+use crate::openai::Stored;
 use crate::record::RecordedRequest;
 use crate::settings::Settings;
 
@@ -21,8 +22,8 @@ pub(crate) struct Shared {
     /// Whether a fault may be waiting, so that a fake without any takes no lock.
     faulty: AtomicBool,
     requests: Mutex<Vec<RecordedRequest>>,
-    /// The ids of responses of the public API that can be continued.
-    stored: Mutex<HashSet<String>>,
+    /// The responses of the public API that can be continued, by their ids.
+    stored: Mutex<HashMap<String, Stored>>,
     pub(crate) connections: AtomicUsize,
     pub(crate) cancelled_streams: AtomicUsize,
     pub(crate) open_streams: AtomicUsize,
@@ -78,12 +79,16 @@ impl Shared {
         self.faulty.store(true, Ordering::Release);
     }
 
-    pub(crate) fn store(&self, response_id: String) {
-        lock(&self.stored).insert(response_id);
+    pub(crate) fn store(&self, response_id: String, response: Stored) {
+        lock(&self.stored).insert(response_id, response);
     }
 
-    pub(crate) fn is_stored(&self, response_id: &str) -> bool {
-        lock(&self.stored).contains(response_id)
+    pub(crate) fn stored(&self, response_id: &str) -> Option<Stored> {
+        lock(&self.stored).get(response_id).cloned()
+    }
+
+    pub(crate) fn forget(&self, response_id: &str) {
+        lock(&self.stored).remove(response_id);
     }
 
     /// A number never given out before.

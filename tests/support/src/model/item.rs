@@ -65,7 +65,7 @@ impl Item {
         ]
     }
 
-    pub(super) fn text_mut(&mut self) -> Option<&mut Text> {
+    pub(crate) fn text_mut(&mut self) -> Option<&mut Text> {
         match self {
             Self::Message { text, .. } => Some(text),
             _ => None,

@@ -2,9 +2,11 @@
 
 mod chat;
 mod chat_stream;
+mod completions;
 mod models;
 mod other;
 mod responses;
+mod stored;
 
 use std::sync::Arc;
 
@@ -20,14 +22,22 @@ use crate::intake::Call;
 use crate::responses::Problem;
 use crate::shared::Shared;
 
+pub(crate) use stored::Stored;
+
 pub(crate) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route(
             "/responses",
             post(responses::create).get(responses::upgrade),
         )
+        .route(
+            "/responses/{id}",
+            get(stored::retrieve).delete(stored::delete),
+        )
+        .route("/responses/{id}/input_items", get(stored::input_items))
+        .route("/responses/{id}/cancel", post(stored::cancel))
         .route("/chat/completions", post(chat::create))
-        .route("/completions", post(other::completion))
+        .route("/completions", post(completions::create))
         .route("/embeddings", post(other::embedding))
         .route("/files", post(other::file))
         .route("/models", get(models::list))

@@ -15,19 +15,6 @@ use crate::shared::Shared;
 
 type Fake = State<Arc<Shared>>;
 
-/// `POST /v1/completions`, not streamed.
-pub(super) async fn completion(State(shared): Fake, Extension(call): Extension<Call>) -> Response {
-    with_model(&shared, &call, |body| {
-        let text = format!("You said: {}", body["prompt"].as_str().unwrap_or_default());
-        json!({
-            "id": format!("cmpl-{}", shared.next_serial()), "object": "text_completion",
-            "created": jiff::Timestamp::now().as_second(), "model": body["model"],
-            "choices": [{"text": text, "index": 0, "logprobs": null, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
-        })
-    })
-}
-
 /// `POST /v1/embeddings`: one short vector for each input.
 pub(super) async fn embedding(State(shared): Fake, Extension(call): Extension<Call>) -> Response {
     with_model(&shared, &call, |body| {

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde_json::Value;
 
-use super::{ApiError, body_with_model, check_fields, organization};
+use super::{ApiError, Stored, body_with_model, check_fields, organization};
 use crate::answers::{answer, set};
 use crate::intake::Call;
 use crate::responses::{Problem, Reply, check_input};
@@ -95,7 +95,11 @@ fn accepted(shared: &Shared, call: &Call) -> Result<String, ApiError> {
         return Err(Problem::missing("input").into());
     }
     let continued = body["previous_response_id"].as_str();
-    if continued.is_some_and(|id| !shared.is_stored(id)) {
+    let unknown = |id: &str| {
+        let stored = shared.stored(id);
+        !stored.is_some_and(|response| response.belongs_to(&organization))
+    };
+    if continued.is_some_and(unknown) {
         let message = format!(
             "Previous response with id '{}' not found.",
             continued.unwrap_or("")
@@ -110,7 +114,10 @@ fn accepted(shared: &Shared, call: &Call) -> Result<String, ApiError> {
 fn reply(shared: &Arc<Shared>, call: &Call, organization: &str) -> Response {
     let reply = Reply::new(shared, call, organization);
     if call.json["store"] != false {
-        shared.store(reply.id());
+        let before = call.json["previous_response_id"].as_str();
+        let before = before.and_then(|id| shared.stored(id));
+        let stored = Stored::new(organization, &call.json, before.as_ref(), reply.whole());
+        shared.store(reply.id(), stored);
     }
     let mut response = if call.json["stream"] == Value::Bool(true) {
         let mut response = reply.stream(shared, call, true);
