@@ -41,7 +41,11 @@ pub(crate) fn record(stage: &Stage, script: &Command) {
         };
         let folder = Path::new(&folder).join(kind);
         let name = format!("{}{}.json", name_of(script), features(&request.json));
-        write(&folder.join(name), written(&request));
+        let file = folder.join(name);
+        // The first of its kind; a later one is the same with other words.
+        if !file.exists() {
+            write(&file, written(&request));
+        }
     }
 }
 
@@ -109,7 +113,8 @@ fn with_counted_ids(text: &str) -> String {
     let mut text = text.to_owned();
     for beginning in IDS {
         let mut known: Vec<String> = Vec::new();
-        for piece in text.split('"').filter(|piece| piece.starts_with(beginning)) {
+        let pieces = text.split('"').filter(|piece| piece.starts_with(beginning));
+        for piece in pieces.filter(|piece| *piece != "call_id") {
             let is_id = piece
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
