@@ -1,0 +1,12 @@
+//! The translation, over requests as clients send them and streams as upstreams answer them.
+//!
+//! The corpus is `tests/data` of the workspace; its README tells what is there. Everything here goes
+//! through the public interface alone.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod files;
+mod oracle;
+mod play;
+mod requests;
+mod sse;
+mod streams;
