@@ -184,7 +184,12 @@ fn difference(came: &str, sent: &str) -> String {
         .filter_map(last)
         .max()
         .unwrap_or_default();
-    let (came, sent) = (came[from..].len(), sent[from..].replace('\r', "\\r\n"));
-    let sent = sent.replace("\\r\n\n", "\\r\\n\n");
-    format!("the first {from} bytes as they came, then for {came} bytes:\n{sent}")
+    let sent = sent[from..]
+        .replace('\r', "\\r\n")
+        .replace("\\r\n\n", "\\r\\n\n");
+    let left = came[from..].len();
+    if sent.is_empty() {
+        return format!("the first {from} bytes as they came, the last {left} left out\n");
+    }
+    format!("the first {from} bytes as they came, in place of the last {left}:\n{sent}")
 }
