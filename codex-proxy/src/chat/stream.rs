@@ -427,7 +427,9 @@ impl ChatStream {
             return Step::Open;
         }
         for part in item.summary().iter().chain(&item.content()) {
-            let Some(text) = part.text() else { continue };
+            let Some(text) = part.text().filter(|text| !text.as_str().is_empty()) else {
+                continue;
+            };
             self.paragraph(sink);
             let step = self.reasoning(text, sink);
             if step != Step::Open {
