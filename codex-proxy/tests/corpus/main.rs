@@ -4,9 +4,15 @@
 //! through the public interface alone.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod accumulate;
+mod conversation;
 mod files;
+mod generate;
 mod oracle;
 mod play;
+mod promises;
+mod rechunking;
 mod requests;
 mod sse;
 mod streams;
+mod unknowns;
