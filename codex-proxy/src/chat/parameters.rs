@@ -4,7 +4,10 @@
 
 use serde_json::value::RawValue;
 
-use crate::{error::ApiError, json::Object};
+use crate::{
+    error::ApiError,
+    json::{Object, same_json},
+};
 
 /// What is done with a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,14 @@ pub struct Parameter {
     pub note: &'static str,
     /// Values that ask for nothing out of the ordinary, so that leaving them out is no loss.
     pub neutral: &'static [&'static str],
+}
+
+impl Parameter {
+    /// Whether this value asks for nothing, however it is spelled.
+    fn is_neutral(&self, value: &RawValue) -> bool {
+        let same = |neutral: &&str| same_json(neutral, value.get());
+        self.neutral.iter().any(same)
+    }
 }
 
 const fn parameter(name: &'static str, treatment: Treatment, note: &'static str) -> Parameter {
@@ -157,7 +168,7 @@ pub fn check(request: &Object<'_>) -> Result<Vec<String>, ApiError> {
 /// What is done with this value of a parameter; nothing if it asks for nothing.
 fn treatment(name: &str, value: &RawValue) -> Option<Treatment> {
     let known = PARAMETERS.iter().find(|parameter| parameter.name == name);
-    let neutral = known.is_some_and(|parameter| parameter.neutral.contains(&value.get()));
+    let neutral = known.is_some_and(|parameter| parameter.is_neutral(value));
     let asks = !neutral && value.get() != "null";
     asks.then(|| known.map_or(Treatment::Dropped, |parameter| parameter.treatment))
 }
@@ -234,6 +245,15 @@ mod tests {
             r#"{"temperature":1,"top_p":null,"n":1,"logprobs":false,"seed":7,"novel":true}"#,
         );
         assert_eq!(check(&request).unwrap(), ["seed", "novel"]);
+    }
+
+    #[test]
+    fn how_a_value_is_spelled_makes_no_difference() {
+        let request = object(
+            r#"{"modalities": [ "text" ], "n": 1, "logit_bias": { }, "top_p": 1.00, "stop": []}"#,
+        );
+        assert!(check(&request).unwrap().is_empty());
+        assert!(check(&object(r#"{"modalities": ["te xt"]}"#)).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
     error::ApiError,
-    json::{JsonStr, Object},
+    json::{JsonStr, Object, same_json},
 };
 
 /// An adapted request.
@@ -108,8 +108,10 @@ fn is(request: &Object<'_>, name: &str, value: &str) -> bool {
 
 fn dropped(request: &Object<'_>, tier_dropped: bool) -> Vec<String> {
     let known = |name| FORWARDED.contains(&name) || REWRITTEN.contains(&name);
-    let neutral =
-        |name, value: &RawValue| value.get() == "null" || NEUTRAL.contains(&(name, value.get()));
+    let neutral = |name: &str, value: &RawValue| {
+        let same = |(of, neutral): &(&str, &str)| *of == name && same_json(neutral, value.get());
+        value.get() == "null" || NEUTRAL.iter().any(same)
+    };
     let mut names: Vec<String> = request
         .iter()
         .filter(|(name, value)| !known(name) && !neutral(name, value))
