@@ -481,6 +481,7 @@ impl ChatStream {
 
     /// An upstream that told nothing of an item on the way has it in its last event.
     fn items_of(&mut self, response: &Response<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        self.start(response, sink);
         let told: Vec<Family> = self.items.iter().map(|item| item.family).collect();
         for raw in response.items() {
             let Some(item) = Item::parse(raw) else {
