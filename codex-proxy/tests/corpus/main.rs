@@ -12,7 +12,13 @@ mod oracle;
 mod play;
 mod promises;
 mod rechunking;
+mod regressions;
 mod requests;
 mod sse;
 mod streams;
 mod unknowns;
+
+#[path = "../../../fuzz/checks/backend.rs"]
+mod backend;
+#[path = "../../../fuzz/checks/well_formed.rs"]
+mod well_formed;

@@ -19,10 +19,7 @@ use http_body_util::{BodyExt as _, Either, Full, StreamBody};
 use serde_json::{Value, json};
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
-/// The id of every streamed answer here.
-pub(crate) const ID: &str = "chatcmpl-1";
-/// When every answer here was made.
-pub(crate) const CREATED: i64 = 1_700_000_000;
+use crate::well_formed::{CREATED, ID};
 
 pub(crate) const FORMATS: [ReasoningFormat; 3] = [
     ReasoningFormat::ReasoningContent,

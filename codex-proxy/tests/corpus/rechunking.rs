@@ -2,20 +2,21 @@
 
 use std::fmt;
 
-use codex_proxy::ApiError;
+use codex_proxy::{ApiError, chat::ReasoningFormat};
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
 
 use crate::{
     files,
     generate::answer,
-    play::{self, ChatClient, FORMATS},
+    play::{self, ChatClient},
 };
 
-/// All that any client gets of a stream.
+/// All that clients get of a stream.
 struct Told {
-    chunks: Vec<String>,
-    completions: Vec<Result<Value, ApiError>>,
+    chunks: String,
+    cut_chunks: String,
+    completion: Result<Value, ApiError>,
     relayed: String,
     response: Result<Value, ApiError>,
 }
@@ -24,15 +25,10 @@ impl Told {
     fn of(pieces: &[&[u8]]) -> Self {
         let plain = ChatClient::default();
         let cutting = ChatClient::new(json!({"stop": ["ing", "sun"], "max_tokens": 4}));
-        let mut chunks = vec![cutting.streamed(pieces, FORMATS[0])];
-        let mut completions = vec![cutting.whole(pieces, FORMATS[1])];
-        for format in FORMATS {
-            chunks.push(plain.streamed(pieces, format));
-            completions.push(plain.whole(pieces, format));
-        }
         Self {
-            chunks,
-            completions,
+            chunks: plain.streamed(pieces, ReasoningFormat::ReasoningContent),
+            cut_chunks: cutting.streamed(pieces, ReasoningFormat::ThinkTags),
+            completion: plain.whole(pieces, ReasoningFormat::ReasoningContent),
             relayed: String::from_utf8_lossy(&play::relayed(pieces)).into_owned(),
             response: play::response(pieces),
         }
@@ -45,7 +41,8 @@ impl Told {
             (ours != theirs).then(|| format!("{ours}\nis not\n{theirs}"))
         };
         told(&self.chunks, &other.chunks)
-            .or_else(|| told(&self.completions, &other.completions))
+            .or_else(|| told(&self.cut_chunks, &other.cut_chunks))
+            .or_else(|| told(&self.completion, &other.completion))
             .or_else(|| told(&self.relayed, &other.relayed))
             .or_else(|| told(&self.response, &other.response))
     }
