@@ -179,6 +179,12 @@ pub(crate) fn is_null(value: &RawValue) -> bool {
     value.get() == "null"
 }
 
+/// Whether two texts are the same JSON value: white space between tokens says nothing.
+pub(crate) fn same_json(one: &str, other: &str) -> bool {
+    let value = |text| serde_json::from_str::<serde_json::Value>(text).ok();
+    one == other || (other.len() < 64 && value(one).is_some_and(|it| value(other) == Some(it)))
+}
+
 /// The value as a type, or nothing: for answers, where an unknown shape is no error.
 pub(crate) fn lenient<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Option<T> {
     serde_json::from_str(value.get()).ok()

@@ -3,7 +3,10 @@
 
 use serde_json::value::RawValue;
 
-use crate::{error::ApiError, json::Object};
+use crate::{
+    error::ApiError,
+    json::{Object, same_json},
+};
 
 /// What is done with a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,14 @@ pub struct Parameter {
     pub note: &'static str,
     /// Values that ask for nothing out of the ordinary, so that leaving them out is no loss.
     pub neutral: &'static [&'static str],
+}
+
+impl Parameter {
+    /// Whether this value asks for nothing, however it is spelled.
+    fn is_neutral(&self, value: &RawValue) -> bool {
+        let same = |neutral: &&str| same_json(neutral, value.get());
+        self.neutral.iter().any(same)
+    }
 }
 
 const fn parameter(name: &'static str, treatment: Treatment, note: &'static str) -> Parameter {
@@ -97,7 +108,7 @@ pub fn check(table: &[Parameter], request: &Object<'_>) -> Result<Vec<String>, A
 /// What is done with this value of a parameter; nothing if it asks for nothing.
 fn treatment(table: &[Parameter], name: &str, value: &RawValue) -> Option<Treatment> {
     let known = table.iter().find(|parameter| parameter.name == name);
-    let neutral = known.is_some_and(|parameter| parameter.neutral.contains(&value.get()));
+    let neutral = known.is_some_and(|parameter| parameter.is_neutral(value));
     let asks = !neutral && value.get() != "null";
     asks.then(|| known.map_or(Treatment::Dropped, |parameter| parameter.treatment))
 }

@@ -76,12 +76,13 @@ impl Decoder {
             let (line, after) = (&rest[..end], after_line_end(rest, end));
             self.after_cr = rest[end..] == *b"\r";
             rest = after;
-            if self.line.is_empty() && self.started {
+            let is_blank = if self.line.is_empty() && self.started {
                 self.take_line(line, &mut whole, &mut on_event);
+                line.is_empty()
             } else {
-                self.take_kept_line(line, &mut on_event, &mut whole);
-            }
-            if line.is_empty() && !self.is_open(whole) {
+                self.take_kept_line(line, &mut on_event, &mut whole)
+            };
+            if is_blank && !self.is_open(whole) {
                 finished_bytes = piece.len() - rest.len();
             }
         }
@@ -100,13 +101,14 @@ impl Decoder {
         self.has_data || whole.is_some() || !self.line.is_empty()
     }
 
-    /// A line that began in an earlier piece, or the very first, which may have a BOM.
+    /// A line that began in an earlier piece, or the very first, which may have a BOM. Says whether
+    /// it is blank.
     fn take_kept_line<'p>(
         &mut self,
         end: &'p [u8],
         on_event: &mut impl FnMut(&[u8]),
         whole: &mut Option<&'p [u8]>,
-    ) {
+    ) -> bool {
         let mut line = std::mem::take(&mut self.line);
         line.extend_from_slice(end);
         let text = if self.started {
@@ -115,7 +117,8 @@ impl Decoder {
             line.strip_prefix(BOM).unwrap_or(&line)
         };
         self.started = true;
-        if text.is_empty() {
+        let is_blank = text.is_empty();
+        if is_blank {
             self.dispatch(whole.take(), on_event);
         } else if let Some(value) = data_value(text) {
             self.append(whole.take());
@@ -123,6 +126,7 @@ impl Decoder {
         }
         line.clear();
         self.line = line;
+        is_blank
     }
 
     fn take_line<'p>(
@@ -248,6 +252,8 @@ mod tests {
         assert_eq!(decoder.push(b"data: a\n\ndata: b", |_| ()), Ok(9));
         assert_eq!(decoder.push(b"c\n", |_| ()), Ok(0));
         assert_eq!(decoder.push(b"\n", |_| ()), Ok(1));
+        assert_eq!(decoder.push(b"event: c", |_| ()), Ok(0));
+        assert_eq!(decoder.push(b"\n", |_| ()), Ok(0), "no blank line");
     }
 
     #[test]

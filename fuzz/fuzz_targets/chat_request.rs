@@ -1,11 +1,9 @@
-//! Any body is either a Responses request or a 400.
+//! Any body is either a Responses request that the ChatGPT backend takes, or a 400.
 #![no_main]
 
-use codex_proxy::chat::{ReasoningFormat, request::translate};
-use libfuzzer_sys::fuzz_target;
+#[path = "../checks/backend.rs"]
+mod backend;
+#[path = "../checks/chat_request.rs"]
+mod checked;
 
-fuzz_target!(|bytes: &[u8]| {
-    if let Err(error) = translate(bytes, ReasoningFormat::default()) {
-        assert_eq!(error.status.as_u16(), 400);
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| checked::check(input));

@@ -7,6 +7,7 @@
 
 mod child;
 mod codex;
+mod corpus;
 #[path = "../router/harness.rs"]
 #[expect(dead_code, reason = "the other tests use more of it")]
 mod harness;

@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::child::{Outcome, run};
+use crate::corpus;
 use crate::stage::{Backend, Stage};
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -26,5 +27,7 @@ pub(crate) fn play(stage: &Stage, script: &mut Command) -> Outcome {
         .env("OPENAI_BASE_URL", base_url)
         .env("OPENAI_API_KEY", stage.client_key())
         .env("FAKE_URL", format!("http://{}", stage.fake.address()));
-    run(script, LIMIT)
+    let outcome = run(script, LIMIT);
+    corpus::record(stage, script);
+    outcome
 }

@@ -112,6 +112,15 @@ mod tests {
     }
 
     #[test]
+    fn how_a_value_is_spelled_makes_no_difference() {
+        let request = object(
+            r#"{"modalities": [ "text" ], "n": 1, "logit_bias": { }, "top_p": 1.00, "stop": []}"#,
+        );
+        assert!(check(&request).unwrap().is_empty());
+        assert!(check(&object(r#"{"modalities": ["te xt"]}"#)).is_err());
+    }
+
+    #[test]
     fn what_cannot_be_left_out_is_refused_by_name() {
         for json in [
             r#"{"n":2}"#,

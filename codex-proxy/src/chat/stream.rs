@@ -431,7 +431,9 @@ impl ChatStream {
             return Step::Open;
         }
         for part in item.summary().iter().chain(&item.content()) {
-            let Some(text) = part.text() else { continue };
+            let Some(text) = part.text().filter(|text| !text.as_str().is_empty()) else {
+                continue;
+            };
             self.paragraph(sink);
             let step = self.reasoning(text, sink);
             if step != Step::Open {
@@ -483,6 +485,7 @@ impl ChatStream {
 
     /// An upstream that told nothing of an item on the way has it in its last event.
     fn items_of(&mut self, response: &Response<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        self.start(response, sink);
         let told: Vec<Family> = self.items.iter().map(|item| item.family).collect();
         for raw in response.items() {
             let Some(item) = Item::parse(raw) else {

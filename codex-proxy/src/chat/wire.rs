@@ -47,6 +47,8 @@ pub(crate) struct ChunkWriter {
     model: String,
     include_usage: bool,
     legacy_functions: bool,
+    /// Citations, until the end: the libraries of OpenAI cannot add to a list of them.
+    citations: Vec<Vec<u8>>,
     /// `data: {"id":…,"created":…,"model":…` written once the model is known.
     prefix: Vec<u8>,
     /// `,"service_tier":"…"` once it is known, for the chunks from then on.
@@ -60,6 +62,7 @@ impl ChunkWriter {
             model: options.model.clone(),
             include_usage: options.include_usage,
             legacy_functions: options.legacy_functions,
+            citations: Vec::new(),
             prefix: Vec::new(),
             tier: String::new(),
         }
@@ -89,14 +92,10 @@ impl ChunkWriter {
                 custom,
                 text,
             } => self.arguments(out, *index, *custom, *text),
-            Delta::Annotation(annotation) => {
-                if let Some(citation) = url_citation(annotation) {
-                    let delta = [br#"{"annotations":["#, citation.as_slice(), b"]}"].concat();
-                    self.choice(out, None, |out| out.put_slice(&delta));
-                }
-            }
+            Delta::Annotation(annotation) => self.citations.extend(url_citation(annotation)),
             Delta::Tier(tier) => self.tier = tier_field(*tier),
             Delta::Finish(reason) => {
+                self.citations(out);
                 let reason = finish_reason(*reason, self.legacy_functions);
                 self.choice(out, Some(reason), |out| out.put_slice(b"{}"));
             }
@@ -198,6 +197,15 @@ impl ChunkWriter {
             out.put_slice(br#","usage":null"#);
         }
         out.put_slice(b"}\n\n");
+    }
+
+    fn citations(&mut self, out: &mut BytesMut) {
+        let citations = std::mem::take(&mut self.citations);
+        if !citations.is_empty() {
+            let list = citations.join(&b","[..]);
+            let delta = [br#"{"annotations":["#, list.as_slice(), b"]}"].concat();
+            self.choice(out, None, |out| out.put_slice(&delta));
+        }
     }
 
     fn usage(&self, out: &mut BytesMut, usage: &Usage) {

@@ -191,18 +191,16 @@ async fn an_echo_goes_before_the_text() {
 #[tokio::test]
 async fn a_failure_is_an_error_and_never_a_clean_end() {
     let failed = "data: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"x\"}}}\n\n";
-    let error = call(json!({}), failed).await.unwrap_err();
-    assert_eq!(ApiError::from_boxed(&error).status, 429);
-    for events in [
-        failed,
-        "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n",
-    ] {
-        let text = call(json!({"stream": true}), events).await.unwrap();
-        assert!(
-            text.contains("\"error\"") && !text.contains("[DONE]"),
-            "{text}"
-        );
+    for stream in [true, false] {
+        let error = call(json!({"stream": stream}), failed).await.unwrap_err();
+        assert_eq!(ApiError::from_boxed(&error).status, 429);
     }
+    let cut = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n";
+    let text = call(json!({"stream": true}), cut).await.unwrap();
+    assert!(
+        text.contains("\"error\"") && !text.contains("[DONE]"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

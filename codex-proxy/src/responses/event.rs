@@ -101,9 +101,9 @@ impl<'a> Event<'a> {
     /// Reads the data of one event. Data that cannot be understood is [`Event::Unknown`].
     #[must_use]
     pub fn parse(data: &'a [u8]) -> Self {
-        match serde_json::from_slice::<Fields<'a>>(data) {
-            Ok(fields) => fields.event(data),
-            Err(_) => Self::Unknown,
+        match object(data).map(serde_json::from_slice::<Fields<'a>>) {
+            Some(Ok(fields)) => fields.event(data),
+            _ => Self::Unknown,
         }
     }
 
@@ -196,6 +196,11 @@ pub(crate) fn is_last(data: &[u8]) -> bool {
     )
 }
 
+/// The data, if it can be an object: a list would be read as the fields in their order.
+fn object(data: &[u8]) -> Option<&[u8]> {
+    data.trim_ascii_start().starts_with(b"{").then_some(data)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -237,7 +242,9 @@ mod tests {
             );
         }
         assert!(is_last(br#"{"type":"error"}"#));
+        assert!(is_last(b" \n{ \"type\" : \"error\" }"));
         assert!(!is_last(br#"{"type":"response.created"}"#));
+        assert!(!is_last(br#"["response.completed"]"#), "a list is no event");
     }
 
     proptest! {

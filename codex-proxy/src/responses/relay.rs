@@ -59,11 +59,12 @@ impl Translate for Relay {
             turn,
             ..
         } = self;
-        let (mut flow, mut amended) = (Flow::Nothing, None);
+        let (mut flow, mut amended, mut events) = (Flow::Nothing, None, 0);
         let pushed = decoder.push(piece, |data| {
             if flow == Flow::Ended {
                 return;
             }
+            events += 1;
             flow = Flow::Events;
             if is_last(data) {
                 flow = Flow::Ended;
@@ -78,14 +79,22 @@ impl Translate for Relay {
         });
         match pushed {
             Ok(0) => self.held.put_slice(piece),
-            Ok(whole) => {
-                if let Some(amended) = amended {
-                    self.held.put_slice(&piece[..whole]);
-                    amended.write(&self.held.split(), out);
-                } else {
-                    out.put_slice(&self.held.split());
-                    out.put_slice(&piece[..whole]);
+            Ok(_) if flow == Flow::Ended => {
+                self.held.put_slice(piece);
+                let held = self.held.split();
+                let told = up_to_event(&held, events);
+                match amended {
+                    Some(amended) => amended.write(told, out),
+                    None => out.put_slice(told),
                 }
+                // The other half of the line end may come with the next piece, which is not read.
+                if told.ends_with(b"\r\n\r") {
+                    out.put_u8(b'\n');
+                }
+            }
+            Ok(whole) => {
+                out.put_slice(&self.held.split());
+                out.put_slice(&piece[..whole]);
                 self.held.put_slice(&piece[whole..]);
             }
             Err(too_large) => {
@@ -99,6 +108,21 @@ impl Translate for Relay {
     fn broken(&mut self, error: &ApiError, out: &mut BytesMut) {
         write_error(error, out);
     }
+}
+
+/// The first events of a stream. What follows the last one is part of no answer, and would pass or
+/// not as the network happens to cut.
+fn up_to_event(stream: &[u8], count: usize) -> &[u8] {
+    let (mut decoder, mut seen, mut from) = (Decoder::default(), 0, 0);
+    for end in memchr::memchr2_iter(b'\n', b'\r', stream) {
+        // Events too large were found by the decoder of the whole.
+        let _ = decoder.push(&stream[from..=end], |_| seen += 1);
+        from = end + 1;
+        if seen == count {
+            break;
+        }
+    }
+    &stream[..from]
 }
 
 /// Far cheaper to look for than every event is to read.

@@ -134,16 +134,25 @@ async fn a_stream_passes_byte_for_byte() {
 
 #[tokio::test]
 async fn a_last_event_without_output_gets_the_items_that_came_before() {
-    let text = [DELTA, ITEM, COMPLETED, "data: [DONE]\n\n"].concat();
+    let text = [DELTA, ITEM, COMPLETED].concat();
     let (_, body) = call(request(true), text).await.unwrap();
-    assert_eq!(
-        body,
-        [DELTA, ITEM, WITH_OUTPUT, "data: [DONE]\n\n"].concat()
-    );
+    assert_eq!(body, [DELTA, ITEM, WITH_OUTPUT].concat());
     let (_, body) = call(request(true), [DELTA, COMPLETED].concat())
         .await
         .unwrap();
     assert_eq!(body, [DELTA, COMPLETED].concat(), "there were none");
+}
+
+#[tokio::test]
+async fn nothing_follows_the_last_event() {
+    let told = [DELTA, COMPLETED].concat();
+    for more in ["data: [DONE]\n\n", ": ping\n\n", DELTA, "data: half"] {
+        let (_, body) = call(request(true), told.clone() + more).await.unwrap();
+        assert_eq!(body, told, "{more}");
+    }
+    let with_crlf = told.replace('\n', "\r\n");
+    let (_, body) = call(request(true), with_crlf.clone()).await.unwrap();
+    assert_eq!(body, with_crlf);
 }
 
 #[tokio::test]
