@@ -51,7 +51,7 @@
 //! [`ApiError`]: crate::ApiError
 //! [`ApiError::from_boxed`]: crate::ApiError::from_boxed
 
-mod cut;
+pub(crate) mod cut;
 mod layer;
 mod messages;
 pub mod parameters;
