@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use super::{
     ReasoningFormat,
     request::AnswerOptions,
-    stream::{ChatStream, Step},
+    stream::{ChatStream, Delta, Step},
     wire::{self, ChunkWriter, Completion, Identity},
 };
 use crate::{
@@ -42,23 +42,36 @@ impl Translate for ChatChunks {
             stream,
             writer,
         } = self;
-        let mut flow = Flow::Nothing;
-        let pushed = decoder.push(piece, |data| {
-            if matches!(flow, Flow::Nothing | Flow::Events) {
-                let step = stream.on(&Event::parse(data), &mut |delta| writer.write(&delta, out));
-                flow = end(step, out);
-            }
-        });
-        if pushed == Err(EventTooLarge) {
-            wire::write_error(&too_large(), out);
-            return Flow::Cut;
-        }
-        flow
+        relay(decoder, stream, piece, out, |delta, out| {
+            writer.write(delta, out);
+        })
     }
 
     fn broken(&mut self, error: &ApiError, out: &mut BytesMut) {
         wire::write_error(error, out);
     }
+}
+
+/// Translates a piece of a stream, and writes how it ends.
+pub(crate) fn relay(
+    decoder: &mut Decoder,
+    stream: &mut ChatStream,
+    piece: &[u8],
+    out: &mut BytesMut,
+    mut write: impl FnMut(&Delta<'_>, &mut BytesMut),
+) -> Flow {
+    let mut flow = Flow::Nothing;
+    let pushed = decoder.push(piece, |data| {
+        if matches!(flow, Flow::Nothing | Flow::Events) {
+            let step = stream.on(&Event::parse(data), &mut |delta| write(&delta, out));
+            flow = end(step, out);
+        }
+    });
+    if pushed == Err(EventTooLarge) {
+        wire::write_error(&too_large(), out);
+        return Flow::Cut;
+    }
+    flow
 }
 
 fn end(step: Step, out: &mut BytesMut) -> Flow {
@@ -102,25 +115,34 @@ impl Gatherer {
             stream,
             completion,
         } = self;
-        let mut last = None;
-        let pushed = decoder.push(piece, |data| {
-            if matches!(last, None | Some(Step::Open)) {
-                let mut add = |delta: super::stream::Delta<'_>| completion.add(&delta);
-                last = Some(stream.on(&Event::parse(data), &mut add));
-            }
-        });
-        pushed.map_err(|EventTooLarge| too_large())?;
-        match last {
-            None => Ok(Flow::Nothing),
-            Some(Step::Open) => Ok(Flow::Events),
-            Some(Step::Ended) => Ok(Flow::Ended),
-            Some(Step::Cut) => Ok(Flow::Cut),
-            Some(Step::Failed(error)) => Err(*error),
-        }
+        gather(decoder, stream, piece, |delta| completion.add(delta))
     }
 
     pub(crate) fn into_json(self, options: &AnswerOptions) -> Vec<u8> {
         self.completion.write(&Identity::new(), options)
+    }
+}
+
+/// Gives the deltas of a piece of a stream to `add`.
+pub(crate) fn gather(
+    decoder: &mut Decoder,
+    stream: &mut ChatStream,
+    piece: &[u8],
+    mut add: impl FnMut(&Delta<'_>),
+) -> Result<Flow, ApiError> {
+    let mut last = None;
+    let pushed = decoder.push(piece, |data| {
+        if matches!(last, None | Some(Step::Open)) {
+            last = Some(stream.on(&Event::parse(data), &mut |delta| add(&delta)));
+        }
+    });
+    pushed.map_err(|EventTooLarge| too_large())?;
+    match last {
+        None => Ok(Flow::Nothing),
+        Some(Step::Open) => Ok(Flow::Events),
+        Some(Step::Ended) => Ok(Flow::Ended),
+        Some(Step::Cut) => Ok(Flow::Cut),
+        Some(Step::Failed(error)) => Err(*error),
     }
 }
 

@@ -6,14 +6,14 @@ use crate::{
     chat::{
         ReasoningFormat,
         request::AnswerOptions,
-        response::too_large,
-        stream::{ChatStream, Delta, FinishReason, Step},
-        wire::{Identity, usage_json, write_done, write_error},
+        response::{gather, relay},
+        stream::{ChatStream, Delta, FinishReason},
+        wire::{Identity, usage_json, write_error},
     },
     error::ApiError,
     json::{Escaped, EscapedBuf},
-    responses::{event::Event, wire::Usage},
-    sse::{Decoder, EventTooLarge},
+    responses::wire::Usage,
+    sse::Decoder,
     translated::{Flow, Translate},
 };
 
@@ -54,35 +54,13 @@ impl Translate for TextChunks {
             stream,
             writer,
         } = self;
-        let mut last = None;
-        let pushed = decoder.push(piece, |data| {
-            if matches!(last, None | Some(Step::Open)) {
-                last = Some(stream.on(&Event::parse(data), &mut |delta| writer.write(&delta, out)));
-            }
-        });
-        if pushed == Err(EventTooLarge) {
-            write_error(&too_large(), out);
-            return Flow::Cut;
-        }
-        match &last {
-            Some(Step::Ended | Step::Cut) => write_done(out),
-            Some(Step::Failed(error)) => write_error(error, out),
-            None | Some(Step::Open) => {}
-        }
-        flow(last.as_ref())
+        relay(decoder, stream, piece, out, |delta, out| {
+            writer.write(delta, out);
+        })
     }
 
     fn broken(&mut self, error: &ApiError, out: &mut BytesMut) {
         write_error(error, out);
-    }
-}
-
-fn flow(step: Option<&Step>) -> Flow {
-    match step {
-        None => Flow::Nothing,
-        Some(Step::Open) => Flow::Events,
-        Some(Step::Ended | Step::Failed(_)) => Flow::Ended,
-        Some(Step::Cut) => Flow::Cut,
     }
 }
 
@@ -197,17 +175,7 @@ impl TextGatherer {
             gathered,
             ..
         } = self;
-        let mut last = None;
-        let pushed = decoder.push(piece, |data| {
-            if matches!(last, None | Some(Step::Open)) {
-                last = Some(stream.on(&Event::parse(data), &mut |delta| gathered.add(&delta)));
-            }
-        });
-        pushed.map_err(|EventTooLarge| too_large())?;
-        match last {
-            Some(Step::Failed(error)) => Err(*error),
-            step => Ok(flow(step.as_ref())),
-        }
+        gather(decoder, stream, piece, |delta| gathered.add(delta))
     }
 
     pub(super) fn into_json(self) -> Vec<u8> {

@@ -256,8 +256,6 @@ fn pass(data: &[u8], out: &mut BytesMut) {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     /// A stream of one reasoning item and one message of ten words.
@@ -380,39 +378,6 @@ mod tests {
             events.last().unwrap()["response"]["output"][1]["content"][0]["text"],
             "abcd"
         );
-    }
-
-    #[test]
-    fn an_independent_library_reads_the_events_of_the_end() {
-        use async_openai::types::responses::ResponseStreamEvent as Oracle;
-
-        let (events, _) = limited(&events(), 3);
-        for event in &events[7..10] {
-            let _: Oracle = serde_json::from_value(event.clone()).unwrap();
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn where_the_stream_is_cut_makes_no_difference(
-            max_tokens in 1..12_u64,
-            at in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
-        ) {
-            let text: Vec<String> = events().iter().map(|event| format!("data: {event}\n\n")).collect();
-            let text = text.concat();
-            let mut borders: Vec<_> = at.iter().map(|index| index.index(text.len())).collect();
-            borders.extend([0, text.len()]);
-            borders.sort_unstable();
-            let (mut limiter, mut out) = (Limiter::new(max_tokens), BytesMut::new());
-            for pair in borders.windows(2) {
-                if limiter.piece(&text.as_bytes()[pair[0]..pair[1]], &mut out).unwrap() {
-                    break;
-                }
-            }
-            let (mut whole, mut expected) = (Limiter::new(max_tokens), BytesMut::new());
-            whole.piece(text.as_bytes(), &mut expected).unwrap();
-            prop_assert_eq!(out, expected);
-        }
     }
 
     #[test]
