@@ -51,7 +51,7 @@
 //! [`ApiError`]: crate::ApiError
 //! [`ApiError::from_boxed`]: crate::ApiError::from_boxed
 
-pub(crate) mod cut;
+mod cut;
 mod layer;
 mod messages;
 pub mod parameters;

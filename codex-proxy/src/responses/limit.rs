@@ -10,7 +10,7 @@ use super::{
     wire::{Family, Item},
 };
 use crate::{
-    chat::{cut::Cutter, stream::Limits},
+    chat::stream::{Cutter, Limits},
     json::{JsonStr, Object},
     sse::{Decoder, EventTooLarge},
 };
