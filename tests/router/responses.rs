@@ -4,7 +4,7 @@
 use fake_openai::Fault;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, MODEL, World};
+use crate::harness::{Answer, MODEL, World, until};
 
 fn body(input: &Value, fields: &Value) -> Value {
     let mut body = json!({"model": MODEL, "input": input});
@@ -171,5 +171,50 @@ async fn a_broken_stream_ends_in_an_error_event() {
         assert!(["error", "response.failed"].contains(&kind), "{kind}");
         assert!(last.is_none_or(|last| last == kind));
         assert!(!answer.text().contains("response.completed"));
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_tokens_ends_the_answer_here() {
+    let world = World::two_accounts();
+    let asked = json!("count to 5000");
+    let whole = ask(&world, &body(&asked, &json!({"max_output_tokens": 2}))).await;
+    assert_eq!(whole.header("x-codex-router-dropped"), None);
+    let whole = whole.json();
+    assert_eq!(
+        (&whole["status"], &whole["incomplete_details"]),
+        (
+            &json!("incomplete"),
+            &json!({"reason": "max_output_tokens"})
+        )
+    );
+    assert_eq!(whole["output"][0]["content"][0]["text"], "1 2 3 4 ");
+    let fields = json!({"max_output_tokens": 2, "stream": true});
+    let events = ask(&world, &body(&asked, &fields)).await.events();
+    let kinds: Vec<&str> = events.iter().map(|e| e["type"].as_str().unwrap()).collect();
+    assert_eq!(
+        kinds[kinds.len() - 4..],
+        [
+            "response.output_text.done",
+            "response.content_part.done",
+            "response.output_item.done",
+            "response.incomplete"
+        ]
+    );
+    let last = &events.last().unwrap()["response"];
+    assert_eq!(last["output"][0]["content"], whole["output"][0]["content"]);
+    until("both streams are stopped", || {
+        world.fake.cancelled_streams() == 2
+    })
+    .await;
+    // It is kept like any other.
+    let next = json!({"previous_response_id": last["id"]});
+    ask(&world, &body(&json!("go on"), &next)).await;
+    assert_eq!(sent(&world)["input"][1]["content"][0]["text"], "1 2 3 4 ");
+    for wrong in [json!(0), json!("many")] {
+        let body = body(&asked, &json!({"max_output_tokens": wrong}));
+        let answer = Answer::to(world.router.post("/v1/responses", &body)).await;
+        answer.error(400);
+        assert_eq!(answer.json()["error"]["param"], "max_output_tokens");
     }
 }

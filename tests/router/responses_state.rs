@@ -247,11 +247,12 @@ async fn an_api_key_has_what_the_public_api_keeps() {
 async fn other_paths_below_responses_are_passed_on() {
     let world = World::two_accounts();
     for path in ["compact", "input_tokens"] {
-        let body = json!({"model": MODEL, "input": []});
-        let path = format!("/v1/responses/{path}");
-        Answer::to(world.router.post(&path, &body)).await;
-        let last = world.fake.requests().pop().unwrap();
-        assert!(last.path.ends_with(&path[3..]), "{}", last.path);
+        for method in [Method::POST, Method::GET] {
+            call(&world, method.clone(), path).await;
+            let last = world.fake.requests().pop().unwrap();
+            assert_eq!(last.method, method.as_str());
+            assert!(last.path.ends_with(path), "{}", last.path);
+        }
     }
 }
 

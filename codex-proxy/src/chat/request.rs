@@ -313,7 +313,8 @@ fn limits(request: &Object<'_>) -> Result<Limits, ApiError> {
     })
 }
 
-fn token_limit(request: &Object<'_>, name: &str) -> Result<Option<u64>, ApiError> {
+/// A limit of tokens, which cannot be none at all.
+pub(crate) fn token_limit(request: &Object<'_>, name: &str) -> Result<Option<u64>, ApiError> {
     let limit: Option<u64> = optional(request, name, "a positive whole number")?;
     if limit == Some(0) {
         return Err(invalid(name, "a positive whole number"));

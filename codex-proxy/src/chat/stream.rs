@@ -2,11 +2,9 @@
 
 use serde_json::value::RawValue;
 
+pub(crate) use super::cut::Cutter;
 pub use super::cut::Limits;
-use super::{
-    ReasoningFormat,
-    cut::{Cut, Cutter},
-};
+use super::{ReasoningFormat, cut::Cut};
 use crate::{
     error::ApiError,
     json::{Escaped, EscapedBuf, lenient},

@@ -11,6 +11,7 @@ use super::{
     recall::{Memories, OpenTurn, unknown_item, unknown_response},
 };
 use crate::{
+    chat::request::{not_json, token_limit},
     error::ApiError,
     json::{JsonStr, Object},
 };
@@ -26,15 +27,22 @@ pub struct Adapted {
     pub dropped: Vec<String>,
 }
 
+const MAX_OUTPUT_TOKENS: &str = "max_output_tokens";
 const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
 
-/// Adapts the body of a Responses request, of which nothing is kept.
+/// Adapts the body of a Responses request, of which nothing is kept, and whose answer nobody cuts.
 ///
 /// # Errors
 /// 400, naming the part of the request that cannot be understood or served. No error text quotes
 /// the request.
 pub fn adapt(body: &[u8]) -> Result<Adapted, ApiError> {
-    prepare(body, Memories::default()).map(|prepared| prepared.adapted)
+    let prepared = prepare(body, Memories::default())?;
+    let mut adapted = prepared.adapted;
+    let limited = prepared.max_output_tokens.is_some();
+    adapted
+        .dropped
+        .extend(limited.then(|| MAX_OUTPUT_TOKENS.to_owned()));
+    Ok(adapted)
 }
 
 /// A request with what must be known when its answer is complete.
@@ -44,6 +52,8 @@ pub(super) struct Prepared {
     pub(super) turn: Option<OpenTurn>,
     /// `"generate": false`: nothing is to be answered, the input is for a later request.
     pub(super) warm_up: bool,
+    /// Where the text of the answer is to be cut.
+    pub(super) max_output_tokens: Option<u64>,
 }
 
 /// Adapts the body of a Responses request, and puts what came before it into it.
@@ -84,6 +94,7 @@ pub(super) fn prepare(body: &[u8], memories: Memories) -> Result<Prepared, ApiEr
         },
         turn: stores.then_some(turn),
         warm_up,
+        max_output_tokens: token_limit(&request, MAX_OUTPUT_TOKENS)?,
     })
 }
 
@@ -123,10 +134,6 @@ fn write_input(
     let new_items = start..object.len();
     object.extend_from_slice(b"]}");
     Ok(new_items)
-}
-
-fn not_json() -> ApiError {
-    ApiError::invalid_request("invalid_json", "the request body is not a JSON object")
 }
 
 fn invalid(param: impl Into<String>, expected: &str) -> ApiError {

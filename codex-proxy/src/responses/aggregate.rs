@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use bytes::BytesMut;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 
 use super::{
     event::is_last,
+    limit::Limiter,
     recall::{Amendments, OpenTurn},
     wire::Failure,
 };
@@ -22,6 +24,7 @@ use crate::{
 pub(crate) struct Gatherer {
     decoder: Decoder,
     kept: Kept,
+    limiter: Option<Limiter>,
 }
 
 /// The finished items, and the response object once it has come.
@@ -32,8 +35,27 @@ pub(super) struct Kept {
 }
 
 impl Gatherer {
-    pub(crate) fn piece(&mut self, piece: &[u8]) -> Result<Flow, ApiError> {
-        let Self { decoder, kept } = self;
+    /// For an answer that is cut where it is too long.
+    pub(super) fn new(max_output_tokens: Option<u64>) -> Self {
+        Self {
+            limiter: max_output_tokens.map(Limiter::new),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn piece(&mut self, piece: &[u8]) -> Result<Flow, ApiError> {
+        let Some(limiter) = &mut self.limiter else {
+            return self.gather(piece);
+        };
+        let mut passed = BytesMut::new();
+        let ended = limiter.piece(piece, &mut passed);
+        let ended = ended.map_err(|EventTooLarge| too_large())?;
+        let flow = self.gather(&passed)?;
+        Ok(if ended { Flow::Cut } else { flow })
+    }
+
+    fn gather(&mut self, piece: &[u8]) -> Result<Flow, ApiError> {
+        let Self { decoder, kept, .. } = self;
         let mut flow = Ok(Flow::Nothing);
         let pushed = decoder.push(piece, |data| {
             if matches!(flow, Ok(Flow::Nothing | Flow::Events)) {

@@ -130,7 +130,7 @@ mod tests {
             ),
         ] {
             let (mut seen, mut after) = (Vec::new(), String::new());
-            loop {
+            for left in (0..kinds.len()).rev() {
                 let read = page(&format!("order={order}&limit=1{after}"));
                 let item = &read["data"][0];
                 assert_eq!(
@@ -138,9 +138,7 @@ mod tests {
                     (&item["id"], &item["id"])
                 );
                 seen.push(item["type"].as_str().unwrap().to_owned());
-                if read["has_more"] == false {
-                    break;
-                }
+                assert_eq!(read["has_more"], left > 0);
                 after = format!("&after={}", item["id"].as_str().unwrap());
             }
             assert_eq!(seen, kinds);

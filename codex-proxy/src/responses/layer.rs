@@ -17,7 +17,7 @@ use super::{
     adapt::{Adapted, Prepared, prepare},
     aggregate::Gatherer,
     memory::ResponseMemory,
-    recall::{Memories, OpenTurn},
+    recall::Memories,
     relay::Relay,
     warm_up,
 };
@@ -149,6 +149,7 @@ where
         adapted,
         turn,
         warm_up,
+        max_output_tokens,
     } = prepare(&body, memories)?;
     let Adapted {
         body: adapted,
@@ -173,7 +174,13 @@ where
     let (mut head, body) = answer.into_parts();
     require_plain_answer(&head.headers)?;
     answer_headers(&mut head.headers, stream, &dropped);
-    let body = answer_body(body, stream, turn).await?;
+    let body = if stream {
+        TranslatedBody::stream(body, Relay::new(turn, max_output_tokens))
+    } else {
+        let mut gatherer = Gatherer::new(max_output_tokens);
+        read_whole(body, |piece| gatherer.piece(piece)).await?;
+        TranslatedBody::whole(gatherer.into_json(turn))
+    };
     Ok(Response::from_parts(head, body))
 }
 
@@ -183,20 +190,4 @@ fn too_long() -> ApiError {
     ApiError::invalid_request("request_too_large", message)
         .with_status(StatusCode::PAYLOAD_TOO_LARGE)
         .with_param("previous_response_id")
-}
-
-async fn answer_body<R>(
-    upstream: R,
-    stream: bool,
-    turn: Option<OpenTurn>,
-) -> Result<TranslatedBody<R, Relay>, BoxError>
-where
-    R: Body<Data = Bytes, Error: Into<BoxError>>,
-{
-    if stream {
-        return Ok(TranslatedBody::stream(upstream, Relay::keeping(turn)));
-    }
-    let mut gatherer = Gatherer::default();
-    read_whole(upstream, |piece| gatherer.piece(piece)).await?;
-    Ok(TranslatedBody::whole(gatherer.into_json(turn)))
 }

@@ -48,6 +48,7 @@ mod aggregate;
 pub mod event;
 mod input_items;
 mod layer;
+mod limit;
 pub mod memory;
 pub mod parameters;
 mod recall;

@@ -53,11 +53,15 @@ pub const PARAMETERS: &[Parameter] = &[
         "generate",
         "`false` over a WebSocket: the input waits for the next request; elsewhere dropped",
     ),
+    emulated(
+        "max_output_tokens",
+        "the text is cut here, at about 4 characters a token, reasoning not counted; the answer \
+         is `incomplete` then, and without `usage`",
+    ),
     refused("background", &["false"], NOT_KEPT),
     refused("conversation", &[], NOT_KEPT),
     refused("prompt", &[], NOT_KEPT),
     refused("top_logprobs", &["0"], "the upstream gives none"),
-    dropped("max_output_tokens", &[]),
     dropped("max_tool_calls", &[]),
     dropped("temperature", &["1", "1.0"]),
     dropped("top_p", &["1", "1.0"]),

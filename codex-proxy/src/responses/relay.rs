@@ -6,7 +6,7 @@ use bytes::{BufMut, BytesMut};
 use memchr::memmem;
 use serde_json::json;
 
-use super::{aggregate::Kept, event::is_last, recall::OpenTurn};
+use super::{aggregate::Kept, event::is_last, limit::Limiter, recall::OpenTurn};
 use crate::{
     error::ApiError,
     sse::Decoder,
@@ -26,13 +26,16 @@ pub struct Relay {
     held: BytesMut,
     kept: Kept,
     turn: Option<OpenTurn>,
+    limiter: Option<Limiter>,
 }
 
 impl Relay {
-    /// For an answer that is to be kept once it is complete.
-    pub(super) fn keeping(turn: Option<OpenTurn>) -> Self {
+    /// For an answer that is to be kept once it is complete, and cut where it is too long. With a
+    /// limit every event is written anew, whole as it is.
+    pub(super) fn new(turn: Option<OpenTurn>, max_output_tokens: Option<u64>) -> Self {
         Self {
             turn,
+            limiter: max_output_tokens.map(Limiter::new),
             ..Self::default()
         }
     }
@@ -53,6 +56,29 @@ struct Amended {
 
 impl Translate for Relay {
     fn piece(&mut self, piece: &[u8], out: &mut BytesMut) -> Flow {
+        let Some(limiter) = &mut self.limiter else {
+            return self.relay(piece, out);
+        };
+        let mut passed = BytesMut::new();
+        let ended = limiter.piece(piece, &mut passed);
+        let flow = self.relay(&passed, out);
+        match ended {
+            Ok(false) => flow,
+            Ok(true) => Flow::Cut,
+            Err(EventTooLarge) => {
+                write_error(&crate::chat::response::too_large(), out);
+                Flow::Cut
+            }
+        }
+    }
+
+    fn broken(&mut self, error: &ApiError, out: &mut BytesMut) {
+        write_error(error, out);
+    }
+}
+
+impl Relay {
+    fn relay(&mut self, piece: &[u8], out: &mut BytesMut) -> Flow {
         let Self {
             decoder,
             kept,
@@ -103,10 +129,6 @@ impl Translate for Relay {
             }
         }
         flow
-    }
-
-    fn broken(&mut self, error: &ApiError, out: &mut BytesMut) {
-        write_error(error, out);
     }
 }
 

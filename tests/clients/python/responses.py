@@ -52,3 +52,15 @@ answer = client.responses.create(
     model=MODEL, input=[*question, *asked.output, result], tools=[TOOL]
 )
 assert answer.output_text == "The tool answered: 18 degrees", answer
+
+# A limit of tokens ends the answer, and says so.
+cut = client.responses.create(model=MODEL, input="count to 500", max_output_tokens=16)
+assert cut.status == "incomplete", cut
+assert cut.incomplete_details.reason == "max_output_tokens", cut
+assert cut.output_text.startswith("1 2 3") and len(cut.output_text) < 100, cut
+events = list(
+    client.responses.create(model=MODEL, input="count to 500", max_output_tokens=16, stream=True)
+)
+assert events[-1].type == "response.incomplete", events[-1]
+assert events[-1].response.output_text == cut.output_text, events[-1]
+assert [e.text for e in events if e.type == "response.output_text.done"] == [cut.output_text]
