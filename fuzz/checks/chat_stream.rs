@@ -30,7 +30,10 @@ pub(crate) fn check(input: &[u8]) {
     let pieces = [&stream[..cut], &stream[cut..]];
     let chunks = played(&[&stream], chunks_for(client));
     assert_eq!(chunks, played(&pieces, chunks_for(client)));
-    if let Ok(chunks) = std::str::from_utf8(&chunks) {
+    // Half of a surrogate pair goes on as it came, for the client to join.
+    if let Ok(chunks) = std::str::from_utf8(&chunks)
+        && !chunks.contains("\\ud")
+    {
         assert_eq!(well_formed::well_formed(chunks), Ok(()), "{chunks}");
     }
     assert_eq!(
