@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 
 use super::{
-    event::is_last,
+    event::Mark,
     limit::Limiter,
     recall::{Amendments, OpenTurn},
     wire::Failure,
@@ -48,8 +48,7 @@ impl Gatherer {
             return self.gather(piece);
         };
         let mut passed = BytesMut::new();
-        let ended = limiter.piece(piece, &mut passed);
-        let ended = ended.map_err(|EventTooLarge| too_large())?;
+        let ended = limiter.piece(piece, &mut passed)?;
         let flow = self.gather(&passed)?;
         Ok(if ended { Flow::Cut } else { flow })
     }
@@ -94,7 +93,7 @@ impl Kept {
             Some("error") => return Err(Failure::of_error_event(data).to_error()),
             _ => {}
         }
-        if !is_last(data) {
+        if Mark::of(data) != Mark::Last {
             return Ok(Flow::Events);
         }
         self.response = fields.field("response").map(ToOwned::to_owned);

@@ -181,24 +181,36 @@ impl<'a> Place<'a> {
     }
 }
 
-/// What kind of an end, if any, the data of an event is: looks at nothing but its `type`.
-pub(crate) fn is_last(data: &[u8]) -> bool {
-    let kind = str::from_utf8(data).ok().and_then(kind_of);
-    matches!(
-        kind.as_deref(),
-        Some(
-            "response.completed"
-                | "response.done"
-                | "response.incomplete"
-                | "response.failed"
-                | "error"
-        )
-    )
-}
-
 /// The data, if it can be an object: a list would be read as the fields in their order.
 fn object(data: &[u8]) -> Option<&[u8]> {
     data.trim_ascii_start().starts_with(b"{").then_some(data)
+}
+
+/// What an event is to those who only pass it on. Nothing but its `type` is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// Nothing comes after it.
+    Last,
+    /// An item is complete.
+    ItemDone,
+    Other,
+}
+
+impl Mark {
+    pub(crate) fn of(data: &[u8]) -> Self {
+        let kind = str::from_utf8(data).ok().and_then(kind_of);
+        match kind.as_deref() {
+            Some(
+                "response.completed"
+                | "response.done"
+                | "response.incomplete"
+                | "response.failed"
+                | "error",
+            ) => Self::Last,
+            Some("response.output_item.done") => Self::ItemDone,
+            _ => Self::Other,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -237,14 +249,18 @@ mod tests {
         for kind in ["completed", "done", "incomplete", "failed"] {
             let data = format!(r#"{{"response":{{}},"type":"response.{kind}"}}"#);
             assert!(
-                is_last(data.as_bytes()) && Event::parse(data.as_bytes()).is_last(),
+                Mark::of(data.as_bytes()) == Mark::Last && Event::parse(data.as_bytes()).is_last(),
                 "{kind}"
             );
         }
-        assert!(is_last(br#"{"type":"error"}"#));
-        assert!(is_last(b" \n{ \"type\" : \"error\" }"));
-        assert!(!is_last(br#"{"type":"response.created"}"#));
-        assert!(!is_last(br#"["response.completed"]"#), "a list is no event");
+        assert_eq!(Mark::of(br#"{"type":"error"}"#), Mark::Last);
+        assert_eq!(Mark::of(b" \n{ \"type\" : \"error\" }"), Mark::Last);
+        assert_eq!(Mark::of(br#"{"type":"response.created"}"#), Mark::Other);
+        assert_eq!(
+            Mark::of(br#"["response.completed"]"#),
+            Mark::Other,
+            "a list"
+        );
     }
 
     proptest! {

@@ -138,6 +138,7 @@ impl Answer {
     /// What of a text may still be said, if that is not all of it.
     fn cut(&mut self, place: Place<'_>, text: &str) -> Option<String> {
         let (kept, cut) = self.cutter.as_mut()?.push(text);
+        let kept = kept.to_owned();
         self.part(place).text.push_str(&kept);
         cut.map(|_| kept)
     }

@@ -79,8 +79,8 @@ pub const PARAMETERS: &[Parameter] = &[
     dropped("moderation", &[]),
 ];
 
-const NOT_KEPT: &str = "nothing of a ChatGPT login is kept but answers; send the whole \
-                        conversation in `input`, or choose a profile with an API key";
+const NOT_KEPT: &str = "it needs a server that keeps state, which a ChatGPT login has not; \
+    send the whole conversation in `input`, or choose a profile with an API key";
 
 /// The names of the parameters that will be left out of this request.
 ///

@@ -6,7 +6,7 @@ use bytes::{BufMut, BytesMut};
 use memchr::memmem;
 use serde_json::json;
 
-use super::{aggregate::Kept, event::is_last, limit::Limiter, recall::OpenTurn};
+use super::{aggregate::Kept, event::Mark, limit::Limiter, recall::OpenTurn};
 use crate::{
     error::ApiError,
     sse::Decoder,
@@ -65,8 +65,8 @@ impl Translate for Relay {
         match ended {
             Ok(false) => flow,
             Ok(true) => Flow::Cut,
-            Err(EventTooLarge) => {
-                write_error(&crate::chat::response::too_large(), out);
+            Err(too_large) => {
+                write_error(&too_large.into(), out);
                 Flow::Cut
             }
         }
@@ -92,15 +92,17 @@ impl Relay {
             }
             events += 1;
             flow = Flow::Events;
-            if is_last(data) {
-                flow = Flow::Ended;
-                amended = kept.completed(data, turn.take()).map(|complete| {
-                    let data = data.to_owned();
-                    Amended { data, complete }
-                });
-            } else if memmem::find(data, ITEM_DONE).is_some() {
+            match Mark::of(data) {
+                Mark::Last => {
+                    flow = Flow::Ended;
+                    amended = kept.completed(data, turn.take()).map(|complete| {
+                        let data = data.to_owned();
+                        Amended { data, complete }
+                    });
+                }
                 // It is no last event, and so no failure.
-                let _ = kept.event(data);
+                Mark::ItemDone => drop(kept.event(data)),
+                Mark::Other => {}
             }
         });
         match pushed {
@@ -146,9 +148,6 @@ fn up_to_event(stream: &[u8], count: usize) -> &[u8] {
     }
     &stream[..from]
 }
-
-/// Far cheaper to look for than every event is to read.
-const ITEM_DONE: &[u8] = b"\"response.output_item.done\"";
 
 impl Amended {
     /// The events with the data of the last one replaced. Data of several lines does not stand in
