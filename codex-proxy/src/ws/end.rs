@@ -2,10 +2,11 @@ use http::StatusCode;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::{
     Error, Message,
-    error::CapacityError,
+    error::{CapacityError, ProtocolError},
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
+use super::socket::SocketError;
 use crate::{ApiError, error::X_CODEX_ROUTER_ERROR};
 
 /// Why messages are no longer passed on.
@@ -17,6 +18,8 @@ pub(super) enum End {
     ClientFault(ApiError, CloseCode),
     UpstreamClosed(Option<CloseFrame>),
     UpstreamLost,
+    /// The upstream broke the protocol, or the limit of a message.
+    UpstreamFault(CloseCode),
     /// It said nothing for too long within a turn.
     UpstreamSilent,
     /// Another profile would serve the next turn.
@@ -46,6 +49,7 @@ impl End {
             Self::ClientFault(..) => "the client broke the protocol",
             Self::UpstreamClosed(_) => "the upstream closed",
             Self::UpstreamLost => "the upstream is lost",
+            Self::UpstreamFault(_) => "the upstream broke the protocol",
             Self::UpstreamSilent => "the upstream is silent",
             Self::Moved => "another profile serves",
             Self::Unreadable => "another account's reasoning",
@@ -54,17 +58,20 @@ impl End {
         }
     }
 
-    pub(super) fn of_client(error: &Error) -> Self {
-        match error {
-            Error::Capacity(CapacityError::MessageTooLong { .. }) => {
-                Self::ClientFault(ApiError::body_too_large(), CloseCode::Size)
-            }
-            Error::Utf8(_) => Self::ClientFault(broken("is not UTF-8"), CloseCode::Invalid),
-            Error::Protocol(_) | Error::Capacity(_) => {
-                Self::ClientFault(broken("breaks the WebSocket protocol"), CloseCode::Protocol)
-            }
-            _ => Self::ClientGone,
-        }
+    pub(super) fn of_client(error: &SocketError) -> Self {
+        let Some(code) = fault(error) else {
+            return Self::ClientGone;
+        };
+        let error = match code {
+            CloseCode::Size => ApiError::body_too_large(),
+            CloseCode::Invalid => broken("is not UTF-8, or not what it was compressed from"),
+            _ => broken("breaks the WebSocket protocol"),
+        };
+        Self::ClientFault(error, code)
+    }
+
+    pub(super) fn of_upstream(error: &SocketError) -> Self {
+        fault(error).map_or(Self::UpstreamLost, Self::UpstreamFault)
     }
 
     /// `in_turn`: the client still waits for an answer, so silence is none.
@@ -84,6 +91,11 @@ impl End {
                 None,
                 frame(CloseCode::Away, "the connection to the upstream ended"),
             ),
+            Self::UpstreamFault(code) => Goodbye {
+                told: in_turn.then(connection_lost),
+                to_client: Some(frame(CloseCode::Error, "the upstream broke the protocol")),
+                to_upstream: Some(frame(code, "")),
+            },
             Self::UpstreamSilent => Goodbye::telling(
                 ApiError::upstream_timeout(),
                 frame(CloseCode::Error, "the upstream fell silent"),
@@ -123,6 +135,19 @@ impl Goodbye {
             to_client: Some(to_client),
             to_upstream: Some(frame(CloseCode::Normal, "")),
         }
+    }
+}
+
+/// How a connection is closed on which this was said; nothing if it is gone.
+fn fault(error: &SocketError) -> Option<CloseCode> {
+    match error {
+        SocketError::Library(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
+            Some(CloseCode::Size)
+        }
+        SocketError::Library(Error::Utf8(_)) | SocketError::NotDeflate => Some(CloseCode::Invalid),
+        SocketError::Library(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => None,
+        SocketError::Library(Error::Protocol(_) | Error::Capacity(_)) => Some(CloseCode::Protocol),
+        SocketError::Library(_) => None,
     }
 }
 

@@ -56,9 +56,11 @@
 mod connections;
 mod course;
 mod end;
+mod extension;
 mod handshake;
 mod layer;
 mod relay;
+mod socket;
 mod turn;
 
 pub use connections::Connections;

@@ -9,18 +9,13 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout, timeout_at},
 };
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error, Message,
-        protocol::{CloseFrame, Role, WebSocketConfig},
-    },
-};
+use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     course::{Course, Stop},
     end::{End, message_of},
+    socket::{Socket, SocketError},
     turn::Step,
 };
 use crate::{ApiError, route::ProfileTable};
@@ -29,24 +24,6 @@ use crate::{ApiError, route::ProfileTable};
 const IDLE_LIMIT: Duration = Duration::from_mins(5);
 /// How long a side may take over its part of a close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// The largest message either way, as large as a request body may be.
-const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
-/// Four of these for each connection; larger ones would only cost memory.
-const BUFFER_BYTES: usize = 16 << 10;
-
-/// One of the two connections, with messages of bounded size.
-pub(super) async fn socket<I>(io: I, role: Role) -> WebSocketStream<I>
-where
-    I: AsyncRead + AsyncWrite + Unpin,
-{
-    let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER_BYTES)
-        .write_buffer_size(BUFFER_BYTES)
-        .max_message_size(Some(MESSAGE_LIMIT_BYTES))
-        .max_frame_size(Some(MESSAGE_LIMIT_BYTES));
-    WebSocketStream::from_raw_socket(io, role, Some(config)).await
-}
-
 /// Passes messages on between a client and an upstream until either has enough.
 #[derive(Debug)]
 pub(super) struct Relay<T> {
@@ -55,17 +32,14 @@ pub(super) struct Relay<T> {
 }
 
 /// Both halves of a connection.
-type Halves<I> = (
-    SplitSink<WebSocketStream<I>, Message>,
-    SplitStream<WebSocketStream<I>>,
-);
+type Halves<I> = (SplitSink<Socket<I>, Message>, SplitStream<Socket<I>>);
 
 impl<T: ProfileTable> Relay<T> {
     pub(super) fn new(course: Course<T>, stopping: CancellationToken) -> Self {
         Self { course, stopping }
     }
 
-    pub(super) async fn run<C, U>(self, client: WebSocketStream<C>, upstream: WebSocketStream<U>)
+    pub(super) async fn run<C, U>(self, client: Socket<C>, upstream: Socket<U>)
     where
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
@@ -142,7 +116,8 @@ impl<T: ProfileTable> Relay<T> {
                 Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => message,
                 Some(Ok(Message::Close(frame))) => return End::UpstreamClosed(frame),
                 Some(Ok(_)) => continue,
-                Some(Err(_)) | None => return End::UpstreamLost,
+                Some(Err(error)) => return End::of_upstream(&error),
+                None => return End::UpstreamLost,
             };
             let step = message.to_text().map_or(Step::Goes, Step::of);
             if step == Step::Failed && self.course.was_unreadable(&message) {
@@ -180,10 +155,10 @@ impl<T: ProfileTable> Relay<T> {
     }
 }
 
-trait Messages: Stream<Item = Result<Message, Error>> {}
-impl<S: Stream<Item = Result<Message, Error>>> Messages for S {}
-trait Outlet: Sink<Message, Error = Error> {}
-impl<S: Sink<Message, Error = Error>> Outlet for S {}
+trait Messages: Stream<Item = Result<Message, SocketError>> {}
+impl<S: Stream<Item = Result<Message, SocketError>>> Messages for S {}
+trait Outlet: Sink<Message, Error = SocketError> {}
+impl<S: Sink<Message, Error = SocketError>> Outlet for S {}
 
 /// The next message. What was fed to `to` leaves when nothing more is at hand: one write for many
 /// small messages, and none of them late.
@@ -193,7 +168,7 @@ impl<S: Sink<Message, Error = Error>> Outlet for S {}
 async fn next(
     from: &mut (impl Messages + Unpin),
     to: &mut (impl Outlet + Unpin),
-) -> Result<Option<Result<Message, Error>>, Error> {
+) -> Result<Option<Result<Message, SocketError>>, SocketError> {
     if let Some(message) = from.next().now_or_never() {
         return Ok(message);
     }
@@ -215,7 +190,7 @@ where
         let _ = to.send(Message::Close(frame)).await;
         to.flush().await?;
         while from.next().await.transpose()?.is_some() {}
-        Ok::<_, Error>(())
+        Ok::<_, SocketError>(())
     });
     // Whoever has left needs no goodbye.
     let _ = timeout(CLOSE_LIMIT, &mut closing).await;
@@ -229,6 +204,7 @@ mod tests {
         io::{DuplexStream, duplex},
         time::sleep,
     };
+    use tokio_tungstenite::tungstenite::protocol::Role;
 
     use super::*;
     use crate::{
@@ -252,25 +228,23 @@ mod tests {
     }
 
     /// A client and an upstream, with a relay between them.
-    async fn ends(
-        stopping: CancellationToken,
-    ) -> (WebSocketStream<DuplexStream>, WebSocketStream<DuplexStream>) {
+    async fn ends(stopping: CancellationToken) -> (Socket<DuplexStream>, Socket<DuplexStream>) {
         let hint = RouteHint::profile(ProfileRef::new("work"));
         let course = Course::new(Destination::new(AlwaysWork, hint, None), None);
         let (client, near) = duplex(1 << 16);
         let (far, upstream) = duplex(1 << 16);
         let (near, far) = (
-            socket(near, Role::Server).await,
-            socket(far, Role::Client).await,
+            Socket::new(near, Role::Server, None).await,
+            Socket::new(far, Role::Client, None).await,
         );
         tokio::spawn(Relay::new(course, stopping).run(near, far));
         (
-            socket(client, Role::Client).await,
-            socket(upstream, Role::Server).await,
+            Socket::new(client, Role::Client, None).await,
+            Socket::new(upstream, Role::Server, None).await,
         )
     }
 
-    async fn error_at(client: &mut WebSocketStream<DuplexStream>) -> Value {
+    async fn error_at(client: &mut Socket<DuplexStream>) -> Value {
         let message = client.next().await.unwrap().unwrap();
         serde_json::from_str(message.to_text().unwrap()).unwrap()
     }
