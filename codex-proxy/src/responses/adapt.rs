@@ -1,8 +1,14 @@
 //! A Responses request as the ChatGPT backend accepts it. *Source:* wire reference 5.4, 5.5.
 
+use std::{ops::Range, sync::Arc};
+
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::{
+    memory::Turn,
+    recall::{Memories, OpenTurn, unknown_item, unknown_response},
+};
 use crate::{
     error::ApiError,
     json::{JsonStr, Object},
@@ -33,7 +39,14 @@ const FORWARDED: [&str; 9] = [
 ];
 
 /// Looked at and written anew.
-const REWRITTEN: [&str; 5] = ["input", "reasoning", "include", "store", "stream"];
+const REWRITTEN: [&str; 6] = [
+    "input",
+    "reasoning",
+    "include",
+    "store",
+    "stream",
+    "previous_response_id",
+];
 
 /// Values that ask for nothing, so that leaving them out is no loss.
 const NEUTRAL: [(&str, &str); 7] = [
@@ -48,29 +61,99 @@ const NEUTRAL: [(&str, &str); 7] = [
 
 const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
 
-/// Adapts the body of a Responses request.
+/// Adapts the body of a Responses request, of which nothing is kept.
 ///
 /// # Errors
 /// 400, naming the part of the request that cannot be understood or served. No error text quotes
 /// the request.
 pub fn adapt(body: &[u8]) -> Result<Adapted, ApiError> {
+    prepare(body, Memories::default()).map(|prepared| prepared.adapted)
+}
+
+/// A request with what must be known when its answer is complete.
+pub(super) struct Prepared {
+    pub(super) adapted: Adapted,
+    /// Nothing where there is no memory.
+    pub(super) turn: Option<OpenTurn>,
+    /// `"generate": false`: nothing is to be answered, the input is for a later request.
+    pub(super) warm_up: bool,
+}
+
+/// Adapts the body of a Responses request, and puts what came before it into it.
+pub(super) fn prepare(body: &[u8], memories: Memories) -> Result<Prepared, ApiError> {
     let request: Object = serde_json::from_slice(body).map_err(|_| not_json())?;
     refuse_state(&request)?;
+    let before = turn_before(&request, &memories)?;
+    let warm_up = memories.are_of_a_connection() && is(&request, "generate", "false");
+    let stores = !memories.are_none();
     let (service_tier, tier_dropped) = service_tier(&request);
     let adapted = AdaptedRequest {
-        input: Input::parse(&request)?,
         include: include(&request)?,
         reasoning: reasoning(&request)?,
         service_tier,
         request: &request,
     };
+    let input = Input::parse(&request, &memories)?;
     let mut written = Vec::with_capacity(body.len() + 256);
     serde_json::to_writer(&mut written, &adapted).map_err(|_| not_json())?;
-    Ok(Adapted {
-        body: written,
-        stream: is(&request, "stream", "true"),
-        dropped: dropped(&request, tier_dropped),
+    let new_items = write_input(&mut written, before.as_deref(), &input)?;
+    let mut turn = OpenTurn {
+        memories,
+        before,
+        previous_response_id: request.field("previous_response_id").map(ToOwned::to_owned),
+        input: "".into(),
+        store: !is(&request, "store", "false"),
+    };
+    if turn.is_kept() {
+        turn.input = String::from_utf8_lossy(&written[new_items]).into();
+    }
+    Ok(Prepared {
+        adapted: Adapted {
+            body: written,
+            stream: is(&request, "stream", "true"),
+            dropped: dropped(&request, stores, tier_dropped),
+        },
+        turn: stores.then_some(turn),
+        warm_up,
     })
+}
+
+fn turn_before(request: &Object<'_>, memories: &Memories) -> Result<Option<Arc<Turn>>, ApiError> {
+    let name = "previous_response_id";
+    let Some(given) = request.field(name) else {
+        return Ok(None);
+    };
+    if memories.are_none() {
+        return Err(no_state(name));
+    }
+    let id = JsonStr::new(given).ok_or_else(|| invalid(name, "the id of an answer"))?;
+    let turn = memories.turn(&id.decode());
+    turn.map(Some).ok_or_else(unknown_response)
+}
+
+/// Adds the input as the last field of an object; says where in it the new items are.
+fn write_input(
+    object: &mut Vec<u8>,
+    before: Option<&Turn>,
+    input: &Input<'_>,
+) -> Result<Range<usize>, ApiError> {
+    object.pop();
+    object.extend_from_slice(b",\"input\":[");
+    let empty = object.len();
+    for items in before.map(Turn::conversation).unwrap_or_default() {
+        if object.len() > empty && !items.is_empty() {
+            object.push(b',');
+        }
+        object.extend_from_slice(items.as_bytes());
+    }
+    if object.len() > empty && !input.is_empty() {
+        object.push(b',');
+    }
+    let start = object.len();
+    input.write(object).map_err(|_| not_json())?;
+    let new_items = start..object.len();
+    object.extend_from_slice(b"]}");
+    Ok(new_items)
 }
 
 fn not_json() -> ApiError {
@@ -81,32 +164,33 @@ fn invalid(param: impl Into<String>, expected: &str) -> ApiError {
     crate::chat::request::invalid(param, expected)
 }
 
-/// What needs a server that keeps answers.
+/// What needs a server that keeps more than answers.
 fn refuse_state(request: &Object<'_>) -> Result<(), ApiError> {
-    let refused = |name: &str| {
-        let message = format!(
-            "`{name}` cannot be served: ChatGPT logins keep no answers; send the whole \
-             conversation in `input`, or choose a profile with an API key"
-        );
-        ApiError::invalid_request("unsupported_parameter", message).with_param(name)
-    };
-    for name in ["previous_response_id", "conversation", "prompt"] {
+    for name in ["conversation", "prompt"] {
         if request.field(name).is_some() {
-            return Err(refused(name));
+            return Err(no_state(name));
         }
     }
     if is(request, "background", "true") {
-        Err(refused("background"))
+        Err(no_state("background"))
     } else {
         Ok(())
     }
+}
+
+fn no_state(name: &str) -> ApiError {
+    let message = format!(
+        "`{name}` cannot be served: nothing is kept of a ChatGPT login's answers for it; send the \
+         whole conversation in `input`, or choose a profile with an API key"
+    );
+    ApiError::invalid_request("unsupported_parameter", message).with_param(name)
 }
 
 fn is(request: &Object<'_>, name: &str, value: &str) -> bool {
     request.field(name).is_some_and(|raw| raw.get() == value)
 }
 
-fn dropped(request: &Object<'_>, tier_dropped: bool) -> Vec<String> {
+fn dropped(request: &Object<'_>, stores: bool, tier_dropped: bool) -> Vec<String> {
     let known = |name| FORWARDED.contains(&name) || REWRITTEN.contains(&name);
     let neutral =
         |name, value: &RawValue| value.get() == "null" || NEUTRAL.contains(&(name, value.get()));
@@ -115,7 +199,7 @@ fn dropped(request: &Object<'_>, tier_dropped: bool) -> Vec<String> {
         .filter(|(name, value)| !known(name) && !neutral(name, value))
         .map(|(name, _)| name.to_owned())
         .collect();
-    names.extend(is(request, "store", "true").then(|| "store".to_owned()));
+    names.extend((!stores && is(request, "store", "true")).then(|| "store".to_owned()));
     names.extend(tier_dropped.then(|| "service_tier".to_owned()));
     names
 }
@@ -132,7 +216,6 @@ fn service_tier(request: &Object<'_>) -> (Option<&'static str>, bool) {
 
 struct AdaptedRequest<'r, 'a> {
     request: &'r Object<'a>,
-    input: Input<'a>,
     include: Vec<Box<RawValue>>,
     reasoning: Option<Object<'a>>,
     service_tier: Option<&'static str>,
@@ -153,7 +236,6 @@ impl Serialize for AdaptedRequest<'_, '_> {
                 (_, None) => {}
             }
         }
-        map.serialize_entry("input", &self.input)?;
         if let Some(reasoning) = &self.reasoning {
             map.serialize_entry("reasoning", &Reasoning(reasoning))?;
         }
@@ -172,10 +254,12 @@ enum Input<'a> {
 enum Item<'a> {
     AsItIs(&'a RawValue),
     Message(Object<'a>),
+    /// One that was referred to.
+    Kept(Box<RawValue>),
 }
 
 impl<'a> Input<'a> {
-    fn parse(request: &Object<'a>) -> Result<Self, ApiError> {
+    fn parse(request: &Object<'a>, memories: &Memories) -> Result<Self, ApiError> {
         let expected = "a text or a list of items";
         let raw = request
             .field("input")
@@ -186,59 +270,83 @@ impl<'a> Input<'a> {
         let items: Vec<&RawValue> =
             serde_json::from_str(raw.get()).map_err(|_| invalid("input", expected))?;
         let numbered = items.into_iter().enumerate();
-        let items = numbered.map(|(index, raw)| {
-            Item::parse(raw)
-                .ok_or_else(|| invalid(format!("input[{index}]"), "an item with `type` or `role`"))
-        });
+        let items = numbered.map(|(index, raw)| Item::parse(raw, index, memories));
         items.collect::<Result<_, _>>().map(Self::Items)
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Items(items) if items.is_empty())
+    }
+
+    /// The items with commas between them.
+    fn write(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        let items = match self {
+            Self::Text(text) => return serde_json::to_writer(out, &Said::by_the_user(*text)),
+            Self::Items(items) => items,
+        };
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            serde_json::to_writer(&mut *out, item)?;
+        }
+        Ok(())
     }
 }
 
 impl<'a> Item<'a> {
-    fn parse(raw: &'a RawValue) -> Option<Self> {
+    fn parse(raw: &'a RawValue, index: usize, memories: &Memories) -> Result<Self, ApiError> {
         #[derive(Deserialize)]
         struct Head<'a> {
             #[serde(borrow, rename = "type")]
             kind: Option<&'a RawValue>,
             #[serde(borrow)]
             role: Option<&'a RawValue>,
+            #[serde(borrow)]
+            id: Option<&'a RawValue>,
         }
 
-        let head: Head = serde_json::from_str(raw.get()).ok()?;
-        let of_system = head
-            .role
-            .and_then(JsonStr::new)
-            .is_some_and(|role| role.is("system"));
-        if head.kind.is_some() && !of_system {
-            return Some(Self::AsItIs(raw));
+        let not_understood = || invalid(format!("input[{index}]"), "an item with `type` or `role`");
+        let head: Head = serde_json::from_str(raw.get()).map_err(|_| not_understood())?;
+        let is = |value: Option<&RawValue>, word: &str| {
+            value
+                .and_then(JsonStr::new)
+                .is_some_and(|text| text.is(word))
+        };
+        // The public API makes the type of a reference optional.
+        let nothing_but_an_id = head.kind.or(head.role).is_none() && head.id.is_some();
+        if is(head.kind, "item_reference") || nothing_but_an_id {
+            let id = head.id.and_then(JsonStr::new);
+            let kept = id.and_then(|id| memories.item(&id.decode()));
+            return (kept.map(Self::Kept)).ok_or_else(|| unknown_item(format!("input[{index}]")));
         }
-        head.kind.or(head.role)?;
-        serde_json::from_str(raw.get()).ok().map(Self::Message)
+        if head.kind.is_some() && !is(head.role, "system") {
+            return Ok(Self::AsItIs(raw));
+        }
+        head.kind.or(head.role).ok_or_else(not_understood)?;
+        let message = serde_json::from_str(raw.get()).map_err(|_| not_understood())?;
+        Ok(Self::Message(message))
     }
 }
 
-impl Serialize for Input<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        #[serde(tag = "type", rename = "message")]
-        struct Message<'a> {
-            role: &'static str,
-            content: [Text<'a>; 1],
-        }
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "message")]
+struct Said<'a> {
+    role: &'static str,
+    content: [Text<'a>; 1],
+}
 
-        #[derive(Serialize)]
-        #[serde(tag = "type", rename = "input_text")]
-        struct Text<'a> {
-            text: JsonStr<'a>,
-        }
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "input_text")]
+struct Text<'a> {
+    text: JsonStr<'a>,
+}
 
-        match self {
-            Self::Text(text) => [Message {
-                role: "user",
-                content: [Text { text: *text }],
-            }]
-            .serialize(serializer),
-            Self::Items(items) => items.serialize(serializer),
+impl<'a> Said<'a> {
+    fn by_the_user(text: JsonStr<'a>) -> Self {
+        Self {
+            role: "user",
+            content: [Text { text }],
         }
     }
 }
@@ -247,6 +355,7 @@ impl Serialize for Item<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let fields = match self {
             Self::AsItIs(raw) => return raw.serialize(serializer),
+            Self::Kept(raw) => return raw.serialize(serializer),
             Self::Message(fields) => fields,
         };
         let mut map = serializer.serialize_map(None)?;

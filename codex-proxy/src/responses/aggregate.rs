@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 
-use super::{event::is_last, wire::Failure};
+use super::{
+    event::is_last,
+    recall::{Amendments, OpenTurn},
+    wire::Failure,
+};
 use crate::{
     chat::response::too_large,
     error::ApiError,
@@ -41,15 +45,16 @@ impl Gatherer {
         flow
     }
 
-    /// The object, with its output.
-    pub(crate) fn into_json(self) -> Vec<u8> {
-        let response = self.kept.response.unwrap_or_default();
-        let fields: Object = lenient(&response).unwrap_or_default();
-        let whole = Whole {
-            fields,
-            items: &self.kept.items,
-        };
-        serde_json::to_vec(&whole).unwrap_or_default()
+    /// The object, with its output; kept, if it is to be.
+    pub(super) fn into_json(self, mut turn: Option<OpenTurn>) -> Vec<u8> {
+        let response = self.kept.response.as_deref();
+        let fields: Object = response.and_then(lenient).unwrap_or_default();
+        let whole = self.kept.whole(fields, turn.as_mut());
+        let json = serde_json::to_vec(&whole).unwrap_or_default();
+        if let Some(turn) = turn {
+            turn.close(&json);
+        }
+        json
     }
 }
 
@@ -75,16 +80,40 @@ impl Kept {
         Ok(Flow::Ended)
     }
 
-    /// The data of the last event with the items that came before it, if its own output is empty.
-    pub(super) fn completed(&self, data: &[u8]) -> Option<Vec<u8>> {
+    /// The data of the last event as the client is to have it, if that is not as it came: with the
+    /// items that came before it, if its own output is empty, and with what the request said. A
+    /// complete answer is kept, if it is to be.
+    pub(super) fn completed(&self, data: &[u8], mut turn: Option<OpenTurn>) -> Option<Vec<u8>> {
         let event: Object = serde_json::from_slice(data).ok()?;
         let fields: Object = event.field("response").and_then(lenient)?;
-        if self.items.is_empty() || !lacks_output(&fields) {
+        if !is_success(&event) {
             return None;
         }
-        let items = &self.items;
-        let response = Whole { fields, items };
+        if turn.is_none() && (self.items.is_empty() || !lacks_output(&fields)) {
+            return None;
+        }
+        let whole = self.whole(fields, turn.as_mut());
+        let response = serde_json::value::to_raw_value(&whole).ok()?;
+        if let Some(turn) = turn {
+            turn.close(response.get().as_bytes());
+        }
+        let response = &response;
         serde_json::to_vec(&Completed { event, response }).ok()
+    }
+
+    fn whole<'a>(&'a self, fields: Object<'a>, turn: Option<&'a mut OpenTurn>) -> Whole<'a> {
+        let texts = fields.iter().map(|(_, value)| value.get().len());
+        let items = self.items.values().map(|item| item.get().len());
+        let bytes = texts.chain(items).sum();
+        let amended = turn.map(|turn| {
+            turn.measure(bytes);
+            turn.amendments()
+        });
+        Whole {
+            fields,
+            items: &self.items,
+            amended: amended.unwrap_or_default(),
+        }
     }
 
     fn item(&mut self, fields: &Object<'_>) {
@@ -117,9 +146,19 @@ fn lacks_output(response: &Object<'_>) -> bool {
     given.is_none_or(|items| items.is_empty())
 }
 
+/// Not `response.failed` and not `error`.
+fn is_success(event: &Object<'_>) -> bool {
+    let kind = event.field("type").and_then(JsonStr::new);
+    let kind = kind.map(JsonStr::decode).unwrap_or_default();
+    matches!(
+        &*kind,
+        "response.completed" | "response.done" | "response.incomplete"
+    )
+}
+
 struct Completed<'a> {
     event: Object<'a>,
-    response: Whole<'a>,
+    response: &'a RawValue,
 }
 
 impl Serialize for Completed<'_> {
@@ -127,7 +166,7 @@ impl Serialize for Completed<'_> {
         let mut map = serializer.serialize_map(None)?;
         for (name, value) in self.event.iter() {
             match name {
-                "response" => map.serialize_entry(name, &self.response)?,
+                "response" => map.serialize_entry(name, self.response)?,
                 _ => map.serialize_entry(name, value)?,
             }
         }
@@ -138,21 +177,33 @@ impl Serialize for Completed<'_> {
 struct Whole<'a> {
     fields: Object<'a>,
     items: &'a BTreeMap<u64, Box<RawValue>>,
+    amended: Amendments<'a>,
 }
 
 impl Serialize for Whole<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Amendments {
+            previous_response_id,
+            store,
+        } = self.amended;
         let rebuild = lacks_output(&self.fields);
         let mut map = serializer.serialize_map(None)?;
-        for (name, value) in self
-            .fields
-            .iter()
-            .filter(|(name, _)| !rebuild || *name != "output")
-        {
-            map.serialize_entry(name, value)?;
+        for (name, value) in self.fields.iter() {
+            match name {
+                "output" if rebuild => {}
+                "previous_response_id" if previous_response_id.is_some() => {}
+                "store" if store.is_some() => {}
+                _ => map.serialize_entry(name, value)?,
+            }
         }
         if rebuild {
             map.serialize_entry("output", &Values(self.items))?;
+        }
+        if let Some(id) = previous_response_id {
+            map.serialize_entry("previous_response_id", id)?;
+        }
+        if let Some(store) = store {
+            map.serialize_entry("store", &store)?;
         }
         map.end()
     }

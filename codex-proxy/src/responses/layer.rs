@@ -14,12 +14,15 @@ use http_body_util::{Either, Full};
 use tower::{Layer, Service};
 
 use super::{
-    adapt::{Adapted, adapt},
+    adapt::{Adapted, Prepared, prepare},
     aggregate::Gatherer,
+    memory::ResponseMemory,
+    recall::{Memories, OpenTurn},
     relay::Relay,
+    warm_up,
 };
 use crate::{
-    error::BoxError,
+    error::{ApiError, BoxError},
     translated::{
         TranslatedBody, answer_headers, read_body, read_whole, request_headers, require_plain,
         require_plain_answer,
@@ -34,21 +37,35 @@ const BODY_LIMIT_BYTES: usize = 64 << 20;
 #[derive(Debug, Clone)]
 pub struct ResponsesLayer {
     body_limit_bytes: usize,
+    memory: Option<ResponseMemory>,
 }
 
 impl ResponsesLayer {
-    /// For bodies up to 64 MiB.
+    /// For bodies up to 64 MiB, with no memory.
     #[must_use]
     pub fn new() -> Self {
         Self {
             body_limit_bytes: BODY_LIMIT_BYTES,
+            memory: None,
         }
     }
 
     /// Accepts larger or only smaller bodies. What passes untouched has no limit here.
     #[must_use]
     pub fn with_body_limit(self, body_limit_bytes: usize) -> Self {
-        Self { body_limit_bytes }
+        Self {
+            body_limit_bytes,
+            ..self
+        }
+    }
+
+    /// Keeps the answers to clients that are not Codex, so that later requests can go on from them.
+    #[must_use]
+    pub fn with_memory(self, memory: ResponseMemory) -> Self {
+        Self {
+            memory: Some(memory),
+            ..self
+        }
     }
 }
 
@@ -64,7 +81,7 @@ impl<S> Layer<S> for ResponsesLayer {
     fn layer(&self, inner: S) -> Self::Service {
         Responses {
             inner,
-            body_limit_bytes: self.body_limit_bytes,
+            settings: self.clone(),
         }
     }
 }
@@ -73,7 +90,7 @@ impl<S> Layer<S> for ResponsesLayer {
 #[derive(Debug, Clone)]
 pub struct Responses<S> {
     inner: S,
-    body_limit_bytes: usize,
+    settings: ResponsesLayer,
 }
 
 impl<S, B, R> Service<Request<B>> for Responses<S>
@@ -99,7 +116,7 @@ where
             let answer = ready.call(request.map(Either::Left));
             return Box::pin(async move { answer.await.map(untouched).map_err(Into::into) });
         }
-        Box::pin(serve(ready, request, self.body_limit_bytes))
+        Box::pin(serve(ready, request, self.settings.clone()))
     }
 }
 
@@ -116,7 +133,7 @@ fn passes_untouched<B>(request: &Request<B>) -> bool {
 async fn serve<S, B, R>(
     mut inner: S,
     request: Request<B>,
-    body_limit_bytes: usize,
+    settings: ResponsesLayer,
 ) -> Result<Response<TranslatedBody<R, Relay>>, BoxError>
 where
     S: Service<Request<Either<B, Full<Bytes>>>, Response = Response<R>>,
@@ -126,13 +143,26 @@ where
 {
     let (mut head, body) = request.into_parts();
     require_plain(&head.headers)?;
-    let body = read_body(body, body_limit_bytes).await?;
+    let body = read_body(body, settings.body_limit_bytes).await?;
+    let memories = Memories::of(&head.extensions, settings.memory.as_ref());
+    let Prepared {
+        adapted,
+        turn,
+        warm_up,
+    } = prepare(&body, memories)?;
     let Adapted {
         body: adapted,
         stream,
         dropped,
-    } = adapt(&body)?;
+    } = adapted;
+    let turn = match turn {
+        Some(turn) if warm_up => return Ok(warm_up::answer(&body, turn, stream)),
+        turn => turn,
+    };
     drop(body);
+    if adapted.len() > settings.body_limit_bytes {
+        return Err(ApiError::body_too_large().into());
+    }
     request_headers(&mut head.headers);
     let request = Request::from_parts(head, Either::Right(Full::from(adapted)));
     let answer = inner.call(request).await.map_err(Into::into)?;
@@ -142,18 +172,22 @@ where
     let (mut head, body) = answer.into_parts();
     require_plain_answer(&head.headers)?;
     answer_headers(&mut head.headers, stream, &dropped);
-    let body = answer_body(body, stream).await?;
+    let body = answer_body(body, stream, turn).await?;
     Ok(Response::from_parts(head, body))
 }
 
-async fn answer_body<R>(upstream: R, stream: bool) -> Result<TranslatedBody<R, Relay>, BoxError>
+async fn answer_body<R>(
+    upstream: R,
+    stream: bool,
+    turn: Option<OpenTurn>,
+) -> Result<TranslatedBody<R, Relay>, BoxError>
 where
     R: Body<Data = Bytes, Error: Into<BoxError>>,
 {
     if stream {
-        return Ok(TranslatedBody::stream(upstream, Relay::default()));
+        return Ok(TranslatedBody::stream(upstream, Relay::keeping(turn)));
     }
     let mut gatherer = Gatherer::default();
     read_whole(upstream, |piece| gatherer.piece(piece)).await?;
-    Ok(TranslatedBody::whole(gatherer.into_json()))
+    Ok(TranslatedBody::whole(gatherer.into_json(turn)))
 }

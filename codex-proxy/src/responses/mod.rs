@@ -38,18 +38,28 @@
 //!
 //! # Caveats
 //!
-//! `previous_response_id`, stored prompts, conversations and background answers need a server that
-//! keeps answers, which the ChatGPT backend does not: they are refused with 400.
+//! - `previous_response_id` and `store` need a [`memory`]; without one, or where it does not know
+//!   the answer, a request that goes on from an answer is refused with 400.
+//! - Stored prompts, conversations and background answers need a server that keeps more than that:
+//!   they are refused with 400.
 
 pub mod adapt;
 mod aggregate;
 pub mod event;
+mod input_items;
 mod layer;
+pub mod memory;
+mod recall;
 mod relay;
+mod stored;
+mod warm_up;
 pub mod wire;
 
+#[cfg(test)]
+mod state_tests;
 #[cfg(test)]
 mod tests;
 
 pub use layer::{Responses, ResponsesLayer};
 pub use relay::Relay;
+pub use stored::{StoredResponses, StoredResponsesLayer};

@@ -1,10 +1,12 @@
 //! A stream passed on byte for byte, by whole events, and watched for its end.
 
+use std::fmt;
+
 use bytes::{BufMut, BytesMut};
 use memchr::memmem;
 use serde_json::json;
 
-use super::{aggregate::Kept, event::is_last};
+use super::{aggregate::Kept, event::is_last, recall::OpenTurn};
 use crate::{
     error::ApiError,
     sse::{Decoder, EventTooLarge},
@@ -14,13 +16,33 @@ use crate::{
 /// Passes a Responses stream on. An event is held back until it is whole: after half an event, the
 /// error event of a broken stream would be taken for a part of it.
 ///
-/// Only the last event is written anew, and only if its `output` is empty although there were items:
-/// the helpers of the SDKs take the final answer from there.
-#[derive(Debug, Default)]
+/// Only the last event is written anew: if its `output` is empty although there were items, since
+/// the helpers of the SDKs take the final answer from there; and, where answers are kept, so that
+/// its `store` and `previous_response_id` say what the client asked. The events before it say what
+/// the upstream was asked; the SDKs take neither from there.
+#[derive(Default)]
 pub struct Relay {
     decoder: Decoder,
     held: BytesMut,
     kept: Kept,
+    turn: Option<OpenTurn>,
+}
+
+impl Relay {
+    /// For an answer that is to be kept once it is complete.
+    pub(super) fn keeping(turn: Option<OpenTurn>) -> Self {
+        Self {
+            turn,
+            ..Self::default()
+        }
+    }
+}
+
+/// What is said is never shown.
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").finish_non_exhaustive()
+    }
 }
 
 /// What the last event says, and what it should say.
@@ -31,7 +53,12 @@ struct Amended {
 
 impl Translate for Relay {
     fn piece(&mut self, piece: &[u8], out: &mut BytesMut) -> Flow {
-        let Self { decoder, kept, .. } = self;
+        let Self {
+            decoder,
+            kept,
+            turn,
+            ..
+        } = self;
         let (mut flow, mut amended) = (Flow::Nothing, None);
         let pushed = decoder.push(piece, |data| {
             if flow == Flow::Ended {
@@ -40,7 +67,7 @@ impl Translate for Relay {
             flow = Flow::Events;
             if is_last(data) {
                 flow = Flow::Ended;
-                amended = kept.completed(data).map(|complete| {
+                amended = kept.completed(data, turn.take()).map(|complete| {
                     let data = data.to_owned();
                     Amended { data, complete }
                 });

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     conversation::ConversationLayer,
+    responses::memory::ResponseMemory,
     route::ProfileTable,
     upstream::{Targets, Upstream, WorkspaceLayer, client_builder},
     ws::Connections,
@@ -31,6 +32,7 @@ pub struct ServerBuilder<P> {
     upgrade_client: Option<reqwest::Client>,
     targets: Targets,
     limits: Limits,
+    memory: Option<ResponseMemory>,
 }
 
 /// Why there is no server.
@@ -66,6 +68,7 @@ impl Server {
             upgrade_client: None,
             targets: Targets::default(),
             limits: Limits::default(),
+            memory: Some(ResponseMemory::new()),
         }
     }
 
@@ -131,6 +134,13 @@ where
         self
     }
 
+    /// Keeps the answers of the Responses API to clients that are not Codex in this memory, or in
+    /// none. Default: one of 64 MiB; see [`MemoryLimits`](crate::responses::memory::MemoryLimits).
+    #[must_use]
+    pub fn response_memory(self, memory: Option<ResponseMemory>) -> Self {
+        Self { memory, ..self }
+    }
+
     /// Stacks the layers.
     ///
     /// # Errors
@@ -151,6 +161,7 @@ where
                 .with_targets(self.targets),
             conversations: ConversationLayer::new(),
             connections: connections.clone(),
+            memory: self.memory,
             limits: self.limits,
         };
         Ok(Server {

@@ -26,7 +26,7 @@ use crate::{
     error::ErrorLayer,
     gate::ClientGateLayer,
     models::Models,
-    responses::ResponsesLayer,
+    responses::{ResponsesLayer, StoredResponsesLayer, memory::ResponseMemory},
     route::{ProfileTable, RouteLayer},
     upstream::{ConnectRetry, Upstream, WorkspaceLayer},
     ws::{Connections, UpgradeLayer},
@@ -47,6 +47,8 @@ pub(super) struct Stack<P> {
     /// One for HTTP and WebSocket: a conversation may change from one to the other.
     pub(super) conversations: ConversationLayer,
     pub(super) connections: Connections,
+    /// Answers to clients that are not Codex.
+    pub(super) memory: Option<ResponseMemory>,
     pub(super) limits: Limits,
 }
 
@@ -117,13 +119,21 @@ where
     pub(super) fn responses(&self) -> Answering {
         let service = ServiceBuilder::new()
             .map_response(boxed)
-            .layer(ResponsesLayer::new().with_body_limit(self.limits.body_bytes))
+            .layer(self.responses_layer())
             .map_request(unified)
             // what a profile was left with is decided above; what it cannot read goes out here
             .layer(self.conversations.clone())
             .map_request(unified)
             .service(self.credentialed());
         self.answering(BoxCloneSyncService::new(service))
+    }
+
+    fn responses_layer(&self) -> ResponsesLayer {
+        let layer = ResponsesLayer::new().with_body_limit(self.limits.body_bytes);
+        match &self.memory {
+            Some(memory) => layer.with_memory(memory.clone()),
+            None => layer,
+        }
     }
 
     /// `/v1/responses` over WebSocket: switches protocols once the upstream has.
@@ -141,9 +151,13 @@ where
         self.answering(BoxCloneSyncService::new(Models::new(self.credentialed())))
     }
 
-    /// Every other path below `/v1`: passed on with the login.
+    /// Every other path below `/v1`: passed on with the login, but for answers kept here.
     pub(super) fn passed_on(&self) -> Answering {
-        self.answering(self.credentialed())
+        let stored = self.memory.clone().map(StoredResponsesLayer::new);
+        let service = ServiceBuilder::new()
+            .option_layer(stored)
+            .service(self.credentialed());
+        self.answering(BoxCloneSyncService::new(service))
     }
 
     /// Errors rendered once, around everything that may fail; bodies made plain JSON within.
