@@ -28,6 +28,8 @@ pub(super) enum End {
     Unreadable,
     /// This message alone cannot be served.
     Refused(ApiError),
+    /// It has lasted as long as a connection may.
+    Expired,
     /// The router was told to stop.
     Stopping,
 }
@@ -54,6 +56,7 @@ impl End {
             Self::Moved => "another profile serves",
             Self::Unreadable => "another account's reasoning",
             Self::Refused(_) => "a message was refused",
+            Self::Expired => "it has lasted long enough",
             Self::Stopping => "the router stops",
         }
     }
@@ -112,6 +115,10 @@ impl End {
                 ),
             ),
             Self::Refused(error) => Goodbye::telling(error, frame(CloseCode::Error, "")),
+            Self::Expired => Goodbye::telling(
+                expired(),
+                frame(CloseCode::Away, "connect anew after 60 minutes"),
+            ),
             Self::Stopping => {
                 Goodbye::passing_on(None, frame(CloseCode::Away, "the router was told to stop"))
             }
@@ -171,12 +178,20 @@ fn send_all(why: &str) -> ApiError {
     .with_param("previous_response_id")
 }
 
-fn connection_lost() -> ApiError {
+/// As OpenAI's own says. *Source:* wire reference 7.3.
+fn expired() -> ApiError {
+    ApiError::invalid_request(
+        "websocket_connection_limit_reached",
+        "this connection has lasted its 60 minutes: connect anew to go on",
+    )
+}
+
+pub(super) fn connection_lost() -> ApiError {
     let message = "the connection to the upstream broke; try again";
     ApiError::upstream(StatusCode::BAD_GATEWAY, "upstream_connection_lost", message)
 }
 
-fn broken(how: &str) -> ApiError {
+pub(super) fn broken(how: &str) -> ApiError {
     ApiError::invalid_request("invalid_message", format!("a message {how}"))
 }
 

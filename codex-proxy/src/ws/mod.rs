@@ -53,6 +53,7 @@
 //! none. HTTP/1.1 alone: WebSocket over HTTP/2 (RFC 8441) is not offered. A connection outlives the
 //! call that made it: [`Connections`] ends it in good order.
 
+pub mod bridge;
 mod connections;
 mod course;
 mod end;
@@ -63,6 +64,7 @@ mod relay;
 mod socket;
 mod turn;
 
+pub use bridge::{Bridge, BridgeLayer};
 pub use connections::Connections;
 pub use handshake::{Handshake, is_handshake};
 pub use layer::{Upgrade, UpgradeLayer};

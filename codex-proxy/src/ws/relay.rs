@@ -21,7 +21,7 @@ use super::{
 use crate::{ApiError, route::ProfileTable};
 
 /// The longest silence of the upstream within a turn. *Source:* Codex's own (wire reference 7.1).
-const IDLE_LIMIT: Duration = Duration::from_mins(5);
+pub(super) const IDLE_LIMIT: Duration = Duration::from_mins(5);
 /// How long a side may take over its part of a close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// Passes messages on between a client and an upstream until either has enough.
@@ -32,7 +32,7 @@ pub(super) struct Relay<T> {
 }
 
 /// Both halves of a connection.
-type Halves<I> = (SplitSink<Socket<I>, Message>, SplitStream<Socket<I>>);
+pub(super) type Halves<I> = (SplitSink<Socket<I>, Message>, SplitStream<Socket<I>>);
 
 impl<T: ProfileTable> Relay<T> {
     pub(super) fn new(course: Course<T>, stopping: CancellationToken) -> Self {
@@ -155,9 +155,9 @@ impl<T: ProfileTable> Relay<T> {
     }
 }
 
-trait Messages: Stream<Item = Result<Message, SocketError>> {}
+pub(super) trait Messages: Stream<Item = Result<Message, SocketError>> {}
 impl<S: Stream<Item = Result<Message, SocketError>>> Messages for S {}
-trait Outlet: Sink<Message, Error = SocketError> {}
+pub(super) trait Outlet: Sink<Message, Error = SocketError> {}
 impl<S: Sink<Message, Error = SocketError>> Outlet for S {}
 
 /// The next message. What was fed to `to` leaves when nothing more is at hand: one write for many
@@ -178,8 +178,11 @@ async fn next(
 
 /// Says what is to be said, closes, and waits a moment for the other side to do so too: what it has
 /// not read yet would be lost with the connection.
-async fn close<I>((to, from): &mut Halves<I>, told: Option<ApiError>, frame: Option<CloseFrame>)
-where
+pub(super) async fn close<I>(
+    (to, from): &mut Halves<I>,
+    told: Option<ApiError>,
+    frame: Option<CloseFrame>,
+) where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let mut closing = pin!(async {

@@ -1,5 +1,6 @@
 //! WebSocket: Codex's own way to ask, relayed with the login of the profile that serves.
 
+mod bridge;
 mod compression;
 mod relay;
 
@@ -19,7 +20,7 @@ use crate::harness::{MODEL, PATIENCE, Router, World, worker};
 
 const LARGE: usize = 64 << 20;
 
-/// A client that says it is Codex.
+/// A client of the Responses API over WebSocket.
 struct Socket {
     stream: WebSocketStream<TcpStream>,
     /// Those of the 101.
@@ -27,16 +28,24 @@ struct Socket {
 }
 
 impl Socket {
+    /// One that says it is Codex.
     async fn to(router: &Router) -> Self {
         Self::with(router, &[]).await.unwrap()
     }
 
-    /// With more headers; or the refusal.
+    /// One that says it is Codex, with more headers; or the refusal.
     async fn with(router: &Router, headers: &[(&str, &str)]) -> Result<Self, Refusal> {
+        let codex = [
+            ("originator", "codex_exec"),
+            ("openai-beta", "responses_websockets=2026-02-06"),
+        ];
+        Self::open(router, &[&codex, headers].concat()).await
+    }
+
+    /// One that says no more than this; or the refusal.
+    async fn open(router: &Router, headers: &[(&str, &str)]) -> Result<Self, Refusal> {
         let url = router.url("/v1/responses").replace("http:", "ws:");
-        let mut request = ClientRequestBuilder::new(url.parse().unwrap())
-            .with_header("originator", "codex_exec")
-            .with_header("openai-beta", "responses_websockets=2026-02-06");
+        let mut request = ClientRequestBuilder::new(url.parse().unwrap());
         for (name, value) in headers {
             request = request.with_header(*name, *value);
         }
