@@ -17,7 +17,7 @@ use crate::{
     ws::{
         end::{End, connection_lost, message_of},
         relay::{IDLE_LIMIT, Outlet},
-        turn::Step,
+        turn::{Step, kind_of},
     },
 };
 
@@ -91,9 +91,30 @@ where
     }
 }
 
-/// `[DONE]` is no event, but the mark of an end that needs none here.
+/// An event's data; `[DONE]` is no event, but the mark of an end that needs none here.
 fn message(data: &[u8]) -> Option<Message> {
-    (data != b"[DONE]").then(|| Message::text(String::from_utf8_lossy(data).into_owned()))
+    if data == b"[DONE]" {
+        return None;
+    }
+    let text = String::from_utf8_lossy(data);
+    let reshaped = (kind_of(&text).as_deref() == Some("error")).then(|| nested(&text));
+    Some(Message::text(
+        reshaped.flatten().unwrap_or_else(|| text.into_owned()),
+    ))
+}
+
+/// The error of a stream as one of WebSocket, whose fields stand in an object of their own.
+/// *Source:* wire reference 7.3, and the types of OpenAI's libraries.
+fn nested(event: &str) -> Option<String> {
+    let event: Value = serde_json::from_str(event).ok()?;
+    let flat = event.get("error").is_none_or(Value::is_null);
+    let error = json!({
+        "type": "server_error", "code": event["code"], "message": event["message"],
+        "param": event["param"],
+    });
+    let number = &event["sequence_number"];
+    let event = json!({"type": "error", "sequence_number": number, "error": error});
+    flat.then(|| event.to_string())
 }
 
 /// *Source:* wire reference 7.3.
@@ -123,4 +144,123 @@ fn useful(headers: &HeaderMap) -> Map<String, Value> {
         .filter(|(name, _)| useful(name.as_str()))
         .filter_map(|(name, value)| Some((name.to_string(), json!(value.to_str().ok()?))))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::{StreamExt as _, sink, stream};
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ws::socket::SocketError;
+
+    /// What a client is told of an answer that comes in these pieces.
+    fn told(status: u16, pieces: Vec<Vec<u8>>) -> Vec<String> {
+        let pieces = pieces
+            .into_iter()
+            .map(|piece| Ok::<_, Infallible>(Frame::data(piece.into())));
+        let mut answer = Response::new(StreamBody::new(stream::iter(pieces).boxed()));
+        *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+        answer
+            .headers_mut()
+            .insert("retry-after", "7".parse().unwrap());
+        answer
+            .headers_mut()
+            .insert("set-cookie", "a=b".parse().unwrap());
+        answer
+            .headers_mut()
+            .insert("x-codex-turn-state", "s".parse().unwrap());
+        let mut messages = Vec::new();
+        {
+            let to = sink::unfold(
+                &mut messages,
+                |all: &mut Vec<String>, message: Message| async move {
+                    all.push(message.to_text().unwrap().to_owned());
+                    Ok::<_, SocketError>(all)
+                },
+            );
+            let mut to = pin!(to);
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build();
+            runtime.unwrap().block_on(pass_on(answer, &mut to)).unwrap();
+        }
+        messages
+    }
+
+    #[test]
+    fn an_error_of_the_stream_has_its_fields_where_websocket_has_them() {
+        let event = r#"{"type":"error","code":"c","message":"m","param":null,"sequence_number":4}"#;
+        let messages = told(200, vec![format!("event: error\ndata: {event}\n\n").into()]);
+        let [message] = messages.as_slice() else {
+            panic!("{messages:?}");
+        };
+        let message: Value = serde_json::from_str(message).unwrap();
+        assert_eq!(message["error"]["code"], "c");
+        assert_eq!(message["error"]["message"], "m");
+        assert_eq!(message["sequence_number"], 4);
+
+        let event = r#"{"type":"error","error":{"message":"nested already"}}"#;
+        assert_eq!(
+            told(200, vec![format!("data: {event}\n\n").into()]),
+            [event]
+        );
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_try_again_and_nothing_that_is_not_needed() {
+        for (body, message) in [
+            (r#"{"error":{"message":"too fast","code":"c"}}"#, "too fast"),
+            (
+                "<html>",
+                "the upstream refused the request and did not say why",
+            ),
+        ] {
+            let messages = told(429, vec![body.into()]);
+            let message_told: Value = serde_json::from_str(&messages[0]).unwrap();
+            assert_eq!(message_told["status"], 429);
+            assert_eq!(message_told["error"]["message"], message);
+            assert_eq!(message_told["headers"], json!({"retry-after": "7"}));
+        }
+    }
+
+    #[test]
+    fn a_stream_without_a_last_event_is_an_error() {
+        let messages = told(
+            200,
+            vec![b"data: {\"type\":\"response.created\"}\n\n".to_vec()],
+        );
+        assert_eq!(messages.len(), 2);
+        assert!(
+            messages[1].contains("upstream_connection_lost"),
+            "{}",
+            messages[1]
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// However a stream is cut, each event is one message, byte for byte.
+        #[test]
+        fn any_cutting_gives_the_same_messages(
+            texts in prop::collection::vec("[a-z\u{e9}\u{1F980}]{0,20}", 0..6),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        ) {
+            let events = texts.iter().map(|it| json!({"type": "response.x", "delta": it}));
+            let mut events: Vec<_> = events.map(|event| event.to_string()).collect();
+            events.push(r#"{"type":"response.completed"}"#.to_owned());
+            let stream = events.iter().map(|it| format!("event: x\ndata: {it}\n\n"));
+            let stream = (stream.collect::<String>() + "data: [DONE]\n\n").into_bytes();
+            let mut borders: Vec<_> = cuts.iter().map(|it| it.index(stream.len() + 1)).collect();
+            borders.extend([0, stream.len()]);
+            borders.sort_unstable();
+            let pieces = borders.windows(2).map(|it| stream[it[0]..it[1]].to_vec());
+            prop_assert_eq!(told(200, pieces.collect()), events);
+        }
+    }
 }

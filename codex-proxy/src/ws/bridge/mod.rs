@@ -3,7 +3,8 @@
 //! OpenAI's own libraries say over WebSocket what they say over HTTP, and the ChatGPT backend
 //! refuses much of it. So for a client that is not Codex, each `response.create` becomes one
 //! streaming `POST` to a service that answers Responses requests, and each event of the answer one
-//! text message, the event's data byte for byte. What that service does for HTTP it does for every
+//! text message, the event's data byte for byte (an error in a stream alone is written as it is over
+//! WebSocket). What that service does for HTTP it does for every
 //! turn: the choice of a profile, adaptation, errors.
 //!
 //! - **One turn at a time.** Messages that come during a turn wait for its end, in order; with 16
