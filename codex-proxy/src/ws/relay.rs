@@ -204,7 +204,7 @@ mod tests {
     use codex_auth::{Backend, CredentialError, ProfileRef, RouteHint};
     use serde_json::Value;
     use tokio::{
-        io::{DuplexStream, duplex},
+        io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
         time::sleep,
     };
     use tokio_tungstenite::tungstenite::protocol::Role;
@@ -232,6 +232,15 @@ mod tests {
 
     /// A client and an upstream, with a relay between them.
     async fn ends(stopping: CancellationToken) -> (Socket<DuplexStream>, Socket<DuplexStream>) {
+        let (client, upstream) = raw_ends(stopping).await;
+        (
+            Socket::new(client, Role::Client, None).await,
+            Socket::new(upstream, Role::Server, None).await,
+        )
+    }
+
+    /// The same, before they speak WebSocket.
+    async fn raw_ends(stopping: CancellationToken) -> (DuplexStream, DuplexStream) {
         let hint = RouteHint::profile(ProfileRef::new("work"));
         let course = Course::new(Destination::new(AlwaysWork, hint, None), None);
         let (client, near) = duplex(1 << 16);
@@ -241,10 +250,35 @@ mod tests {
             Socket::new(far, Role::Client, None).await,
         );
         tokio::spawn(Relay::new(course, stopping).run(near, far));
-        (
-            Socket::new(client, Role::Client, None).await,
-            Socket::new(upstream, Role::Server, None).await,
-        )
+        (client, upstream)
+    }
+
+    #[tokio::test]
+    async fn an_upstream_that_breaks_the_protocol_is_told_so_and_its_turn_is_an_error() {
+        // Compressed, which was not agreed on; and a text that is none.
+        for (frame, code) in [(b"\xC1\x01x", 1002_u16), (b"\x81\x01\xFF", 1007)] {
+            let (client, mut upstream) = raw_ends(CancellationToken::new()).await;
+            let mut client = Socket::new(client, Role::Client, None).await;
+            client.send(Message::text(TURN)).await.unwrap();
+            // The turn has begun when it gets there.
+            let mut begun = [0; 2];
+            upstream.read_exact(&mut begun).await.unwrap();
+            upstream.write_all(frame).await.unwrap();
+            let error = error_at(&mut client).await;
+            assert_eq!(error["error"]["code"], "upstream_connection_lost");
+            let close = client.next().await.unwrap().unwrap();
+            let Message::Close(Some(close)) = close else {
+                panic!("{close:?}");
+            };
+            assert_eq!(u16::from(close.code), 1011);
+            // The mask and the text of the turn, and a close of two bytes under a mask of its own.
+            let mut rest = vec![0; 4 + TURN.len() + 8];
+            upstream.read_exact(&mut rest).await.unwrap();
+            let &[0x88, 0x82, ref mask @ .., high, low] = &rest[4 + TURN.len()..] else {
+                panic!("{rest:?}");
+            };
+            assert_eq!(u16::from_be_bytes([high ^ mask[0], low ^ mask[1]]), code);
+        }
     }
 
     async fn error_at(client: &mut Socket<DuplexStream>) -> Value {

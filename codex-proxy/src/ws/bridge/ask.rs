@@ -4,7 +4,7 @@ use bytes::Bytes;
 use codex_auth::RouteHint;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
-    header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, UPGRADE},
+    header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, UPGRADE},
 };
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
@@ -40,7 +40,8 @@ impl TurnHead {
                 parts.headers.insert(X_CODEX_PROFILE, name);
             }
         }
-        for name in [CONNECTION, UPGRADE, CONTENT_LENGTH] {
+        // Events are read here, so they must come as they are.
+        for name in [CONNECTION, UPGRADE, CONTENT_LENGTH, ACCEPT_ENCODING] {
             parts.headers.remove(name);
         }
         let beta = parts.headers.get(OPENAI_BETA);
@@ -119,6 +120,7 @@ mod tests {
         let handshake = Request::get("/v1/responses?x=1")
             .header("connection", "Upgrade")
             .header("upgrade", "websocket")
+            .header("accept-encoding", "gzip")
             .header("user-agent", "OpenAI/Python 3")
             .header("openai-beta", "responses_websockets=2026-02-06")
             .extension(RouteHint::profile(ProfileRef::new("work")))
