@@ -10,6 +10,7 @@ mod load;
 mod process;
 mod report;
 mod servers;
+mod sockets;
 
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ async fn main() -> Result<(), Failure> {
     large_body(&servers).await?;
     let busy = servers.router_rss_kib();
     drop(servers);
-    slow_streams(500, idle_kib, busy).await
+    slow_streams(500, idle_kib, busy).await?;
+    sockets::measure().await
 }
 
 /// Time to the first byte and to the end of short streams.

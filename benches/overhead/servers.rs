@@ -21,7 +21,7 @@ pub(crate) struct Servers {
     fake: FakeOpenAi,
     bearer: String,
     router: Running,
-    router_url: String,
+    pub(crate) router_url: String,
     nginx: Option<(Running, String)>,
     _home: TempDir,
 }
@@ -39,7 +39,16 @@ impl Drop for Running {
 
 impl Servers {
     pub(crate) async fn start(event_delay: Duration) -> Result<Self, Failure> {
+        Self::start_with(event_delay, None).await
+    }
+
+    /// With what the fake agrees to where compression of WebSocket is offered.
+    pub(crate) async fn start_with(
+        event_delay: Duration,
+        websocket_compression: Option<&str>,
+    ) -> Result<Self, Failure> {
         let fake = FakeOpenAi::builder()
+            .websocket_compression(websocket_compression)
             .record_requests(false)
             .stream_content_type(true)
             .event_delay(event_delay)
@@ -85,6 +94,10 @@ impl Servers {
 
     pub(crate) fn router_rss_kib(&self) -> u64 {
         process::rss_kib(self.router.0.id())
+    }
+
+    pub(crate) fn router_cpu_seconds(&self) -> f64 {
+        process::cpu_seconds(self.router.0.id())
     }
 
     fn target(&self, name: &'static str, url: &str, form: Form, pid: Option<u32>) -> Target {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fake_openai::{Fault, RecordedRequest};
+use fake_openai::{FakeOpenAi, Fault, RecordedRequest};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -114,6 +114,35 @@ fn codex_is_answered_by_the_profile_and_not_by_its_own_login() {
         "{known:?}"
     );
     assert!(codex.tap.count(b"GET /v1/models?client_version=0.169.0 ") <= 2);
+}
+
+/// Either side agrees with the router for itself: here the CLI always does.
+#[test]
+fn codex_compresses_and_the_router_as_the_upstream_agrees() {
+    for (upstream, agrees) in [
+        (None, false),
+        (Some("permessage-deflate"), true),
+        (
+            Some("permessage-deflate; client_max_window_bits=10; server_no_context_takeover"),
+            true,
+        ),
+    ] {
+        let fake = FakeOpenAi::builder().websocket_compression(upstream);
+        let stage = Stage::with(Backend::ChatGpt, fake);
+        let codex = Codex::signed_in(&stage);
+        codex.asks(&["good morning"], "You said: good morning");
+        let messages = stage.fake.requests().into_iter();
+        let messages = messages.filter(|request| request.method == "MESSAGE");
+        let said: usize = messages.map(|message| message.raw.len()).sum();
+        assert_eq!(codex.tap.count(POST), 0, "{upstream:?}");
+        assert!(codex.tap.bytes() < said, "{} of {said}", codex.tap.bytes());
+        let (received, _) = stage.fake.socket_bytes();
+        assert_eq!(
+            received < said,
+            agrees,
+            "{upstream:?}: {received} of {said}"
+        );
+    }
 }
 
 /// 426 is accepted at once: any other refusal would be tried seven times.

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::child::{command, installed};
-use crate::sdk::everywhere;
+use crate::sdk::{everywhere, follows_a_switch};
 
 fn node(script: &str) -> Command {
     let mut command = command(installed(".venv/bin/node"));
@@ -29,4 +29,14 @@ fn node_uses_responses_and_models() {
 #[test]
 fn node_goes_on_from_answers() {
     everywhere(|| node("responses_state.mjs"), |_| {});
+}
+
+#[test]
+fn node_uses_responses_over_websocket() {
+    everywhere(|| node("responses_ws.mjs"), |_| {});
+}
+
+#[test]
+fn nodes_next_turn_on_a_websocket_is_served_by_the_profile_that_was_chosen() {
+    follows_a_switch(node("responses_ws.mjs"));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fake_openai::FakeOpenAi;
 
 use crate::child::{command, installed};
-use crate::sdk::{everywhere, play};
+use crate::sdk::{everywhere, follows_a_switch, play};
 use crate::stage::{Backend, Stage};
 
 fn interpreter() -> Command {
@@ -133,4 +133,14 @@ fn the_very_next_request_is_served_by_the_profile_that_was_chosen() {
     // A request may name its profile, whatever the current one is.
     ask("work", "work", "header", "acct-work");
     ask("", "other", "current", "acct-other");
+}
+
+#[test]
+fn python_uses_responses_over_websocket() {
+    everywhere(|| python("responses_ws.py"), |_| {});
+}
+
+#[test]
+fn the_next_turn_on_a_websocket_is_served_by_the_profile_that_was_chosen() {
+    follows_a_switch(python("responses_ws.py"));
 }

@@ -31,3 +31,13 @@ pub(crate) fn play(stage: &Stage, script: &mut Command) -> Outcome {
     corpus::record(stage, script);
     outcome
 }
+
+/// Runs a script that asks twice over one connection, with a change of the profile between.
+pub(crate) fn follows_a_switch(mut script: Command) {
+    let stage = Stage::new(Backend::ChatGpt);
+    script.arg(stage.switching_command("other"));
+    play(&stage, &mut script).succeeded("a switch between two turns");
+    let calls = stage.fake.model_calls();
+    let accounts: Vec<_> = calls.iter().map(|call| call.account.as_deref()).collect();
+    assert_eq!(accounts, [Some("acct-work"), Some("acct-other")]);
+}

@@ -26,6 +26,11 @@ impl Tap {
         Self { address, heard }
     }
 
+    /// How many bytes the client said.
+    pub(crate) fn bytes(&self) -> usize {
+        self.heard.lock().unwrap().iter().map(Vec::len).sum()
+    }
+
     /// How often the client said this.
     pub(crate) fn count(&self, said: &[u8]) -> usize {
         let heard = self.heard.lock().unwrap();

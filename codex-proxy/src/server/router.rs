@@ -19,8 +19,10 @@ pub(super) fn router<P>(stack: &Stack<P>) -> Router
 where
     P: CredentialProvider + ProfileTable + Clone,
 {
-    let responses = post_service(stack.routed(stack.responses()))
-        .get_service(upgrade_or_refuse(stack.routed(stack.upgrades())))
+    let turns = stack.routed(stack.responses());
+    let upgrades = stack.routed(stack.upgrades(turns.clone()));
+    let responses = post_service(turns)
+        .get_service(upgrade_or_refuse(upgrades))
         .head(async || StatusCode::OK);
     let models = stack.routed(stack.models());
     let passed_on = stack.routed(stack.passed_on());

@@ -30,7 +30,7 @@ use crate::{
     responses::{ResponsesLayer, StoredResponsesLayer, memory::ResponseMemory},
     route::{ProfileTable, RouteLayer},
     upstream::{ConnectRetry, Upstream, WorkspaceLayer},
-    ws::{Connections, UpgradeLayer},
+    ws::{BridgeLayer, Connections, UpgradeLayer},
 };
 
 /// A service that may fail; the error layer around it does not.
@@ -152,14 +152,19 @@ where
         }
     }
 
-    /// `/v1/responses` over WebSocket: switches protocols once the upstream has.
-    pub(super) fn upgrades(&self) -> Answering {
-        let upgrades = UpgradeLayer::new(self.profiles.clone())
-            .with_conversations(self.conversations.clone())
-            .with_connections(self.connections.clone());
-        self.answering(BoxCloneSyncService::new(
-            upgrades.layer(self.credentialed()),
-        ))
+    /// `/v1/responses` over WebSocket: switches protocols once the upstream has, or serves other
+    /// clients than Codex turn by turn, each as a request to `turns`.
+    pub(super) fn upgrades(&self, turns: Answering) -> Answering {
+        let service = ServiceBuilder::new()
+            // who speaks like the public API is not understood by the ChatGPT backend
+            .layer(BridgeLayer::new(turns).with_connections(self.connections.clone()))
+            .layer(
+                UpgradeLayer::new(self.profiles.clone())
+                    .with_conversations(self.conversations.clone())
+                    .with_connections(self.connections.clone()),
+            )
+            .service(self.credentialed());
+        self.answering(BoxCloneSyncService::new(service))
     }
 
     /// `/v1/models`: cached for each profile.

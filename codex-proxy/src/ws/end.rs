@@ -2,10 +2,11 @@ use http::StatusCode;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::{
     Error, Message,
-    error::CapacityError,
+    error::{CapacityError, ProtocolError},
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
+use super::socket::SocketError;
 use crate::{ApiError, error::X_CODEX_ROUTER_ERROR};
 
 /// Why messages are no longer passed on.
@@ -17,6 +18,8 @@ pub(super) enum End {
     ClientFault(ApiError, CloseCode),
     UpstreamClosed(Option<CloseFrame>),
     UpstreamLost,
+    /// The upstream broke the protocol, or the limit of a message.
+    UpstreamFault(CloseCode),
     /// It said nothing for too long within a turn.
     UpstreamSilent,
     /// Another profile would serve the next turn.
@@ -25,6 +28,8 @@ pub(super) enum End {
     Unreadable,
     /// This message alone cannot be served.
     Refused(ApiError),
+    /// It has lasted as long as a connection may.
+    Expired,
     /// The router was told to stop.
     Stopping,
 }
@@ -46,25 +51,30 @@ impl End {
             Self::ClientFault(..) => "the client broke the protocol",
             Self::UpstreamClosed(_) => "the upstream closed",
             Self::UpstreamLost => "the upstream is lost",
+            Self::UpstreamFault(_) => "the upstream broke the protocol",
             Self::UpstreamSilent => "the upstream is silent",
             Self::Moved => "another profile serves",
             Self::Unreadable => "another account's reasoning",
             Self::Refused(_) => "a message was refused",
+            Self::Expired => "it has lasted long enough",
             Self::Stopping => "the router stops",
         }
     }
 
-    pub(super) fn of_client(error: &Error) -> Self {
-        match error {
-            Error::Capacity(CapacityError::MessageTooLong { .. }) => {
-                Self::ClientFault(ApiError::body_too_large(), CloseCode::Size)
-            }
-            Error::Utf8(_) => Self::ClientFault(broken("is not UTF-8"), CloseCode::Invalid),
-            Error::Protocol(_) | Error::Capacity(_) => {
-                Self::ClientFault(broken("breaks the WebSocket protocol"), CloseCode::Protocol)
-            }
-            _ => Self::ClientGone,
-        }
+    pub(super) fn of_client(error: &SocketError) -> Self {
+        let Some(code) = fault(error) else {
+            return Self::ClientGone;
+        };
+        let error = match code {
+            CloseCode::Size => ApiError::body_too_large(),
+            CloseCode::Invalid => broken("is not UTF-8, or not what it was compressed from"),
+            _ => broken("breaks the WebSocket protocol"),
+        };
+        Self::ClientFault(error, code)
+    }
+
+    pub(super) fn of_upstream(error: &SocketError) -> Self {
+        fault(error).map_or(Self::UpstreamLost, Self::UpstreamFault)
     }
 
     /// `in_turn`: the client still waits for an answer, so silence is none.
@@ -84,6 +94,11 @@ impl End {
                 None,
                 frame(CloseCode::Away, "the connection to the upstream ended"),
             ),
+            Self::UpstreamFault(code) => Goodbye {
+                told: in_turn.then(connection_lost),
+                to_client: Some(frame(CloseCode::Error, "the upstream broke the protocol")),
+                to_upstream: Some(frame(code, "")),
+            },
             Self::UpstreamSilent => Goodbye::telling(
                 ApiError::upstream_timeout(),
                 frame(CloseCode::Error, "the upstream fell silent"),
@@ -100,6 +115,10 @@ impl End {
                 ),
             ),
             Self::Refused(error) => Goodbye::telling(error, frame(CloseCode::Error, "")),
+            Self::Expired => Goodbye::telling(
+                expired(),
+                frame(CloseCode::Away, "connect anew after 60 minutes"),
+            ),
             Self::Stopping => {
                 Goodbye::passing_on(None, frame(CloseCode::Away, "the router was told to stop"))
             }
@@ -126,6 +145,19 @@ impl Goodbye {
     }
 }
 
+/// How a connection is closed on which this was said; nothing if it is gone.
+fn fault(error: &SocketError) -> Option<CloseCode> {
+    match error {
+        SocketError::Library(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
+            Some(CloseCode::Size)
+        }
+        SocketError::Library(Error::Utf8(_)) | SocketError::NotDeflate => Some(CloseCode::Invalid),
+        SocketError::Library(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => None,
+        SocketError::Library(Error::Protocol(_) | Error::Capacity(_)) => Some(CloseCode::Protocol),
+        SocketError::Library(_) => None,
+    }
+}
+
 /// An error as a message. *Source:* wire reference 7.3.
 pub(super) fn message_of(error: &ApiError) -> Message {
     let mut event = error.to_json();
@@ -146,12 +178,20 @@ fn send_all(why: &str) -> ApiError {
     .with_param("previous_response_id")
 }
 
-fn connection_lost() -> ApiError {
+/// As OpenAI's own says. *Source:* wire reference 7.3.
+fn expired() -> ApiError {
+    ApiError::invalid_request(
+        "websocket_connection_limit_reached",
+        "this connection has lasted its 60 minutes: connect anew to go on",
+    )
+}
+
+pub(super) fn connection_lost() -> ApiError {
     let message = "the connection to the upstream broke; try again";
     ApiError::upstream(StatusCode::BAD_GATEWAY, "upstream_connection_lost", message)
 }
 
-fn broken(how: &str) -> ApiError {
+pub(super) fn broken(how: &str) -> ApiError {
     ApiError::invalid_request("invalid_message", format!("a message {how}"))
 }
 

@@ -8,6 +8,7 @@ use http::{
 use hyper::upgrade::OnUpgrade;
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 
+use super::extension::{Compression, OFFER};
 use crate::{ApiError, BoxError};
 
 const OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
@@ -50,19 +51,19 @@ impl Handshake {
         headers.insert(UPGRADE, WEBSOCKET);
         headers.insert(SEC_WEBSOCKET_VERSION, VERSION);
         headers.insert(SEC_WEBSOCKET_KEY, self.key.clone());
+        headers.insert(SEC_WEBSOCKET_EXTENSIONS, OFFER);
         headers.entry(OPENAI_BETA).or_insert(RESPONSES_WEBSOCKETS);
     }
 
-    /// Whether the upstream has switched to WebSocket, and to nothing that was not offered.
-    pub(super) fn accepted_by(&self, answer: &HeaderMap) -> Result<(), ApiError> {
-        let accepts = answer
-            .get(SEC_WEBSOCKET_ACCEPT)
-            .is_some_and(|accept| accept.as_bytes() == self.accept.as_bytes());
-        let offered = [SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL]
-            .iter()
-            .all(|name| !answer.contains_key(name));
-        (accepts && offered).then_some(()).ok_or_else(|| {
-            let message = "the upstream switched to something that is not WebSocket";
+    /// How messages are compressed, if the upstream has switched to WebSocket and to nothing that
+    /// was not offered.
+    pub(super) fn accepted_by(&self, answer: &HeaderMap) -> Result<Option<Compression>, ApiError> {
+        let accept = answer.get(SEC_WEBSOCKET_ACCEPT);
+        let accepts = accept.is_some_and(|it| it.as_bytes() == self.accept.as_bytes())
+            && !answer.contains_key(SEC_WEBSOCKET_PROTOCOL);
+        let compression = Compression::answered(answer).ok().filter(|_| accepts);
+        compression.ok_or_else(|| {
+            let message = "the upstream switched to something that was not asked for";
             ApiError::upstream(StatusCode::BAD_GATEWAY, "invalid_upgrade", message)
         })
     }
@@ -72,6 +73,7 @@ impl Handshake {
 #[derive(Debug)]
 pub(super) struct Offer {
     accept: HeaderValue,
+    compression: Option<(Compression, HeaderValue)>,
     pub(super) connection: OnUpgrade,
 }
 
@@ -82,6 +84,7 @@ impl Offer {
     /// What is wrong with it (RFC 6455, section 4.2.1).
     pub(super) fn take<B>(request: &mut Request<B>) -> Result<Self, ApiError> {
         let accept = accept_key(request)?;
+        let compression = Compression::accept(request.headers());
         let connection = request.extensions_mut().remove::<OnUpgrade>();
         let names: Vec<HeaderName> = request
             .headers()
@@ -93,26 +96,49 @@ impl Offer {
             request.headers_mut().remove(name);
         }
         let connection = connection.ok_or_else(|| refused("this connection cannot be upgraded"))?;
-        Ok(Self { accept, connection })
+        Ok(Self {
+            accept,
+            compression,
+            connection,
+        })
     }
 
+    /// What is answered, how messages are compressed, and what becomes the connection.
+    pub(super) fn into_parts(self) -> (Acceptance, Option<Compression>, OnUpgrade) {
+        let (compression, extensions) = self.compression.unzip();
+        let accept = self.accept;
+        (
+            Acceptance { accept, extensions },
+            compression,
+            self.connection,
+        )
+    }
+}
+
+/// What a client is answered when it may switch.
+#[derive(Debug)]
+pub(super) struct Acceptance {
+    accept: HeaderValue,
+    extensions: Option<HeaderValue>,
+}
+
+impl Acceptance {
     /// The answer after which the client speaks WebSocket, with what the upstream had to say.
-    pub(super) fn accepted<R: Default>(accept: HeaderValue, upstream: HeaderMap) -> Response<R> {
+    pub(super) fn answer<R: Default>(self, upstream: HeaderMap) -> Response<R> {
         let mut response = Response::new(R::default());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *response.headers_mut() = upstream;
         let headers = response.headers_mut();
-        for name in [SEC_WEBSOCKET_ACCEPT, CONTENT_LENGTH, CONTENT_TYPE] {
+        for name in [SEC_WEBSOCKET_EXTENSIONS, CONTENT_LENGTH, CONTENT_TYPE] {
             headers.remove(name);
         }
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, WEBSOCKET);
-        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+        headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept);
+        if let Some(extensions) = self.extensions {
+            headers.insert(SEC_WEBSOCKET_EXTENSIONS, extensions);
+        }
         response
-    }
-
-    pub(super) fn into_parts(self) -> (HeaderValue, OnUpgrade) {
-        (self.accept, self.connection)
     }
 }
 

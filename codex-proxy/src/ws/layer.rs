@@ -5,7 +5,7 @@ use std::{
 
 use futures_util::future::{self, BoxFuture};
 use http::{Request, Response, StatusCode};
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_util::sync::CancellationToken;
@@ -15,8 +15,10 @@ use tracing::Instrument as _;
 use super::{
     Connections, Handshake,
     course::{Course, Destination},
+    extension::Compression,
     handshake::{Offer, unless_without_websocket},
-    relay::{Relay, socket},
+    relay::Relay,
+    socket::Socket,
 };
 use crate::{BoxError, conversation::ConversationLayer, route::ProfileTable};
 
@@ -108,7 +110,7 @@ impl<T: ProfileTable> UpgradeLayer<T> {
         S: Service<Request<B>, Response = Response<R>, Error = BoxError>,
         R: Default,
     {
-        let (accept, client) = Offer::take(&mut request)?.into_parts();
+        let (acceptance, compression, client) = Offer::take(&mut request)?.into_parts();
         let handshake = Handshake::new();
         request.extensions_mut().insert(handshake.clone());
         let (mut parts, body) = request.into_parts();
@@ -120,30 +122,50 @@ impl<T: ProfileTable> UpgradeLayer<T> {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return unless_without_websocket(response);
         }
-        handshake.accepted_by(response.headers())?;
+        let client = Side::new(client, Role::Server, compression);
+        let compression = handshake.accepted_by(response.headers())?;
         let upstream = hyper::upgrade::on(&mut response);
+        let upstream = Side::new(upstream, Role::Client, compression);
         let course = Course::new(destination, passage);
         self.connections.spawn(|stopping| {
             let relay = relay(client, upstream, course, stopping);
             relay.instrument(tracing::Span::current())
         });
-        Ok(Offer::accepted(accept, mem::take(response.headers_mut())))
+        Ok(acceptance.answer(mem::take(response.headers_mut())))
+    }
+}
+
+/// One side before it has switched.
+struct Side {
+    connection: OnUpgrade,
+    role: Role,
+    compression: Option<Compression>,
+}
+
+impl Side {
+    fn new(connection: OnUpgrade, role: Role, compression: Option<Compression>) -> Self {
+        Self {
+            connection,
+            role,
+            compression,
+        }
+    }
+
+    async fn socket(self) -> hyper::Result<Socket<TokioIo<Upgraded>>> {
+        let io = TokioIo::new(self.connection.await?);
+        Ok(Socket::new(io, self.role, self.compression).await)
     }
 }
 
 /// Passes messages on once both sides have switched.
 async fn relay<T: ProfileTable>(
-    client: OnUpgrade,
-    upstream: OnUpgrade,
+    client: Side,
+    upstream: Side,
     course: Course<T>,
     stopping: CancellationToken,
 ) {
-    match future::try_join(client, upstream).await {
-        Ok((client, upstream)) => {
-            let client = socket(TokioIo::new(client), Role::Server).await;
-            let upstream = socket(TokioIo::new(upstream), Role::Client).await;
-            Relay::new(course, stopping).run(client, upstream).await;
-        }
+    match future::try_join(client.socket(), upstream.socket()).await {
+        Ok((client, upstream)) => Relay::new(course, stopping).run(client, upstream).await,
         // Whichever is left is closed by being dropped.
         Err(error) => tracing::debug!(%error, "a connection was not upgraded"),
     }

@@ -12,6 +12,14 @@
 //!   that names whose fault it is, and then the connection is closed.
 //! - **Nothing piles up.** A side that does not read stops the other: one message is held each way.
 //! - **An upstream without WebSocket** is answered 426, after which Codex uses HTTP at once.
+//! - **Messages are compressed** (`permessage-deflate`, RFC 7692) as agreed on with either side for
+//!   itself. The upstream is offered what Codex offers; of what goes there, messages of 1 KiB and
+//!   more are compressed. A client may compress if it offers to, each message for itself; what it
+//!   is sent is not compressed, since it is near. A message is 64 MiB at most, inflated; a larger
+//!   one closes the connection with 1009. An idle connection keeps nothing for it but the window of
+//!   an upstream that wants one, about 40 KiB.
+//!
+//! Other clients' messages are not for the ChatGPT backend: [`bridge`] serves them turn by turn.
 //!
 //! ```
 //! use codex_auth::{Backend, CredentialError, ProfileRef};
@@ -49,18 +57,21 @@
 //!
 //! # Caveats
 //!
-//! No extension is negotiated, so nothing is compressed (`permessage-deflate`): the library has
-//! none. HTTP/1.1 alone: WebSocket over HTTP/2 (RFC 8441) is not offered. A connection outlives the
-//! call that made it: [`Connections`] ends it in good order.
+//! HTTP/1.1 alone: WebSocket over HTTP/2 (RFC 8441) is not offered. A connection outlives the call
+//! that made it: [`Connections`] ends it in good order.
 
+pub mod bridge;
 mod connections;
 mod course;
 mod end;
+mod extension;
 mod handshake;
 mod layer;
 mod relay;
+mod socket;
 mod turn;
 
+pub use bridge::{Bridge, BridgeLayer};
 pub use connections::Connections;
 pub use handshake::{Handshake, is_handshake};
 pub use layer::{Upgrade, UpgradeLayer};

@@ -9,44 +9,21 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout, timeout_at},
 };
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error, Message,
-        protocol::{CloseFrame, Role, WebSocketConfig},
-    },
-};
+use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     course::{Course, Stop},
     end::{End, message_of},
+    socket::{Socket, SocketError},
     turn::Step,
 };
 use crate::{ApiError, route::ProfileTable};
 
 /// The longest silence of the upstream within a turn. *Source:* Codex's own (wire reference 7.1).
-const IDLE_LIMIT: Duration = Duration::from_mins(5);
+pub(super) const IDLE_LIMIT: Duration = Duration::from_mins(5);
 /// How long a side may take over its part of a close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// The largest message either way, as large as a request body may be.
-const MESSAGE_LIMIT_BYTES: usize = 64 << 20;
-/// Four of these for each connection; larger ones would only cost memory.
-const BUFFER_BYTES: usize = 16 << 10;
-
-/// One of the two connections, with messages of bounded size.
-pub(super) async fn socket<I>(io: I, role: Role) -> WebSocketStream<I>
-where
-    I: AsyncRead + AsyncWrite + Unpin,
-{
-    let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER_BYTES)
-        .write_buffer_size(BUFFER_BYTES)
-        .max_message_size(Some(MESSAGE_LIMIT_BYTES))
-        .max_frame_size(Some(MESSAGE_LIMIT_BYTES));
-    WebSocketStream::from_raw_socket(io, role, Some(config)).await
-}
-
 /// Passes messages on between a client and an upstream until either has enough.
 #[derive(Debug)]
 pub(super) struct Relay<T> {
@@ -55,17 +32,14 @@ pub(super) struct Relay<T> {
 }
 
 /// Both halves of a connection.
-type Halves<I> = (
-    SplitSink<WebSocketStream<I>, Message>,
-    SplitStream<WebSocketStream<I>>,
-);
+pub(super) type Halves<I> = (SplitSink<Socket<I>, Message>, SplitStream<Socket<I>>);
 
 impl<T: ProfileTable> Relay<T> {
     pub(super) fn new(course: Course<T>, stopping: CancellationToken) -> Self {
         Self { course, stopping }
     }
 
-    pub(super) async fn run<C, U>(self, client: WebSocketStream<C>, upstream: WebSocketStream<U>)
+    pub(super) async fn run<C, U>(self, client: Socket<C>, upstream: Socket<U>)
     where
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
@@ -142,7 +116,8 @@ impl<T: ProfileTable> Relay<T> {
                 Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => message,
                 Some(Ok(Message::Close(frame))) => return End::UpstreamClosed(frame),
                 Some(Ok(_)) => continue,
-                Some(Err(_)) | None => return End::UpstreamLost,
+                Some(Err(error)) => return End::of_upstream(&error),
+                None => return End::UpstreamLost,
             };
             let step = message.to_text().map_or(Step::Goes, Step::of);
             if step == Step::Failed && self.course.was_unreadable(&message) {
@@ -180,10 +155,10 @@ impl<T: ProfileTable> Relay<T> {
     }
 }
 
-trait Messages: Stream<Item = Result<Message, Error>> {}
-impl<S: Stream<Item = Result<Message, Error>>> Messages for S {}
-trait Outlet: Sink<Message, Error = Error> {}
-impl<S: Sink<Message, Error = Error>> Outlet for S {}
+pub(super) trait Messages: Stream<Item = Result<Message, SocketError>> {}
+impl<S: Stream<Item = Result<Message, SocketError>>> Messages for S {}
+pub(super) trait Outlet: Sink<Message, Error = SocketError> {}
+impl<S: Sink<Message, Error = SocketError>> Outlet for S {}
 
 /// The next message. What was fed to `to` leaves when nothing more is at hand: one write for many
 /// small messages, and none of them late.
@@ -193,7 +168,7 @@ impl<S: Sink<Message, Error = Error>> Outlet for S {}
 async fn next(
     from: &mut (impl Messages + Unpin),
     to: &mut (impl Outlet + Unpin),
-) -> Result<Option<Result<Message, Error>>, Error> {
+) -> Result<Option<Result<Message, SocketError>>, SocketError> {
     if let Some(message) = from.next().now_or_never() {
         return Ok(message);
     }
@@ -203,8 +178,11 @@ async fn next(
 
 /// Says what is to be said, closes, and waits a moment for the other side to do so too: what it has
 /// not read yet would be lost with the connection.
-async fn close<I>((to, from): &mut Halves<I>, told: Option<ApiError>, frame: Option<CloseFrame>)
-where
+pub(super) async fn close<I>(
+    (to, from): &mut Halves<I>,
+    told: Option<ApiError>,
+    frame: Option<CloseFrame>,
+) where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let mut closing = pin!(async {
@@ -215,7 +193,7 @@ where
         let _ = to.send(Message::Close(frame)).await;
         to.flush().await?;
         while from.next().await.transpose()?.is_some() {}
-        Ok::<_, Error>(())
+        Ok::<_, SocketError>(())
     });
     // Whoever has left needs no goodbye.
     let _ = timeout(CLOSE_LIMIT, &mut closing).await;
@@ -226,9 +204,10 @@ mod tests {
     use codex_auth::{Backend, CredentialError, ProfileRef, RouteHint};
     use serde_json::Value;
     use tokio::{
-        io::{DuplexStream, duplex},
+        io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
         time::sleep,
     };
+    use tokio_tungstenite::tungstenite::protocol::Role;
 
     use super::*;
     use crate::{
@@ -252,25 +231,57 @@ mod tests {
     }
 
     /// A client and an upstream, with a relay between them.
-    async fn ends(
-        stopping: CancellationToken,
-    ) -> (WebSocketStream<DuplexStream>, WebSocketStream<DuplexStream>) {
+    async fn ends(stopping: CancellationToken) -> (Socket<DuplexStream>, Socket<DuplexStream>) {
+        let (client, upstream) = raw_ends(stopping).await;
+        (
+            Socket::new(client, Role::Client, None).await,
+            Socket::new(upstream, Role::Server, None).await,
+        )
+    }
+
+    /// The same, before they speak WebSocket.
+    async fn raw_ends(stopping: CancellationToken) -> (DuplexStream, DuplexStream) {
         let hint = RouteHint::profile(ProfileRef::new("work"));
         let course = Course::new(Destination::new(AlwaysWork, hint, None), None);
         let (client, near) = duplex(1 << 16);
         let (far, upstream) = duplex(1 << 16);
         let (near, far) = (
-            socket(near, Role::Server).await,
-            socket(far, Role::Client).await,
+            Socket::new(near, Role::Server, None).await,
+            Socket::new(far, Role::Client, None).await,
         );
         tokio::spawn(Relay::new(course, stopping).run(near, far));
-        (
-            socket(client, Role::Client).await,
-            socket(upstream, Role::Server).await,
-        )
+        (client, upstream)
     }
 
-    async fn error_at(client: &mut WebSocketStream<DuplexStream>) -> Value {
+    #[tokio::test]
+    async fn an_upstream_that_breaks_the_protocol_is_told_so_and_its_turn_is_an_error() {
+        // Compressed, which was not agreed on; and a text that is none.
+        for (frame, code) in [(b"\xC1\x01x", 1002_u16), (b"\x81\x01\xFF", 1007)] {
+            let (client, mut upstream) = raw_ends(CancellationToken::new()).await;
+            let mut client = Socket::new(client, Role::Client, None).await;
+            client.send(Message::text(TURN)).await.unwrap();
+            // The turn has begun when it gets there.
+            let mut begun = [0; 2];
+            upstream.read_exact(&mut begun).await.unwrap();
+            upstream.write_all(frame).await.unwrap();
+            let error = error_at(&mut client).await;
+            assert_eq!(error["error"]["code"], "upstream_connection_lost");
+            let close = client.next().await.unwrap().unwrap();
+            let Message::Close(Some(close)) = close else {
+                panic!("{close:?}");
+            };
+            assert_eq!(u16::from(close.code), 1011);
+            // The mask and the text of the turn, and a close of two bytes under a mask of its own.
+            let mut rest = vec![0; 4 + TURN.len() + 8];
+            upstream.read_exact(&mut rest).await.unwrap();
+            let &[0x88, 0x82, ref mask @ .., high, low] = &rest[4 + TURN.len()..] else {
+                panic!("{rest:?}");
+            };
+            assert_eq!(u16::from_be_bytes([high ^ mask[0], low ^ mask[1]]), code);
+        }
+    }
+
+    async fn error_at(client: &mut Socket<DuplexStream>) -> Value {
         let message = client.next().await.unwrap().unwrap();
         serde_json::from_str(message.to_text().unwrap()).unwrap()
     }

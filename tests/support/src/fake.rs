@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -338,6 +338,16 @@ impl FakeOpenAi {
     #[must_use]
     pub fn pongs(&self) -> usize {
         self.shared.pongs.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes have come over WebSocket, and gone, as they were on the wire.
+    #[must_use]
+    pub fn socket_bytes(&self) -> (usize, usize) {
+        let count = |all: &AtomicUsize| all.load(Ordering::Relaxed);
+        (
+            count(&self.shared.socket_bytes_received),
+            count(&self.shared.socket_bytes_sent),
+        )
     }
 
     /// How many connections were ever accepted.

@@ -25,6 +25,7 @@ pub(crate) struct Settings {
     pub(crate) reasoning: bool,
     pub(crate) recording: bool,
     pub(crate) stream_content_type: bool,
+    pub(crate) websocket_compression: Option<String>,
 }
 
 /// What the model says when the prompt has no directive.
@@ -46,6 +47,7 @@ impl Default for Builder {
             reasoning: false,
             recording: true,
             stream_content_type: false,
+            websocket_compression: Some("permessage-deflate".to_owned()),
         };
         Self { settings }
     }
@@ -100,6 +102,13 @@ impl Builder {
     /// because the real ones sometimes do not (wire reference, section 5.6).
     pub fn stream_content_type(mut self, present: bool) -> Self {
         self.settings.stream_content_type = present;
+        self
+    }
+
+    /// What is agreed to where compression of WebSocket messages is offered; by default
+    /// `permessage-deflate`, and nothing more. Nothing switches it off.
+    pub fn websocket_compression(mut self, answer: Option<&str>) -> Self {
+        self.settings.websocket_compression = answer.map(str::to_owned);
         self
     }
 

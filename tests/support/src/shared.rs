@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) open_streams: AtomicUsize,
     pub(crate) open_sockets: AtomicUsize,
     pub(crate) pongs: AtomicUsize,
+    pub(crate) socket_bytes_received: AtomicUsize,
+    pub(crate) socket_bytes_sent: AtomicUsize,
     pub(crate) events: AtomicUsize,
     serial: AtomicU64,
 }
@@ -54,6 +56,8 @@ impl Shared {
             open_streams: AtomicUsize::new(0),
             open_sockets: AtomicUsize::new(0),
             pongs: AtomicUsize::new(0),
+            socket_bytes_received: AtomicUsize::new(0),
+            socket_bytes_sent: AtomicUsize::new(0),
             events: AtomicUsize::new(0),
             serial: AtomicU64::new(0),
         }

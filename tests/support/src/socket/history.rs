@@ -22,17 +22,25 @@ impl History {
         }
         let known = self.last_id.as_deref() == continued.as_str();
         let mut items = known.then(|| self.items.clone())?;
-        items.extend(body["input"].as_array().into_iter().flatten().cloned());
+        items.extend(list(&body["input"]));
         body["input"] = json!(items);
         Some(body)
     }
 
     /// Takes note of an answered body.
     pub(super) fn note(&mut self, response_id: String, body: &Value, output: &Value) {
-        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         self.last_id = Some(response_id);
         self.items = list(&body["input"]);
         self.items.extend(list(output));
+    }
+}
+
+/// Items; a text alone is a message of the user.
+fn list(input: &Value) -> Vec<Value> {
+    match input {
+        Value::Array(items) => items.clone(),
+        Value::String(text) => vec![json!({"type": "message", "role": "user", "content": text})],
+        _ => Vec::new(),
     }
 }
 
@@ -51,5 +59,20 @@ mod tests {
             Some(json!({"input": [1, 2, 3]}))
         );
         assert_eq!(history.whole(&next("resp_0")), None);
+    }
+
+    #[test]
+    fn a_text_is_continued_as_a_message() {
+        let mut history = History::default();
+        history.note("resp_1".into(), &json!({"input": "one"}), &json!([]));
+        let next = json!({"previous_response_id": "resp_1", "input": "two"});
+        let input = history.whole(&next).unwrap()["input"].take();
+        let said: Vec<_> = input
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| &it["content"])
+            .collect();
+        assert_eq!(said, ["one", "two"]);
     }
 }

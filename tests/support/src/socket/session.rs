@@ -14,11 +14,10 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use yawc::{Frame, OpCode, WebSocket};
 
 use super::Endpoint;
+use super::counted::Counted;
 use super::history::History;
 use crate::faults::{Action, Target};
 use crate::intake::Call;
@@ -27,7 +26,7 @@ use crate::responses::Reply;
 use crate::shared::Shared;
 use crate::sse::EventBody;
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+type Socket = WebSocket<Counted<TokioIo<Upgraded>>>;
 /// Whether the connection goes on.
 type Flow = ControlFlow<()>;
 
@@ -67,11 +66,12 @@ impl Session {
     }
 
     pub(super) async fn run(mut self, mut socket: Socket) {
-        while let Some(message) = socket.next().await {
-            let flow = match message {
-                Ok(Message::Text(text)) => self.turn(&mut socket, text.into()).await,
-                Ok(other) => self.aside(&mut socket, Some(other)).await,
-                Err(_) => self.aside(&mut socket, None).await,
+        loop {
+            let flow = match socket.next().await {
+                Some(frame) if frame.opcode() == OpCode::Text => {
+                    self.turn(&mut socket, frame.into_payload()).await
+                }
+                other => self.aside(&mut socket, other).await,
             };
             if flow.is_break() {
                 break;
@@ -80,20 +80,19 @@ impl Session {
     }
 
     /// Everything but a turn: pongs are counted, and a close is noted and answered.
-    async fn aside(&self, socket: &mut Socket, message: Option<Message>) -> Flow {
-        let frame = match message {
-            Some(Message::Pong(_)) => {
+    async fn aside(&self, socket: &mut Socket, frame: Option<Frame>) -> Flow {
+        let told = match frame {
+            Some(frame) if frame.opcode() == OpCode::Pong => {
                 self.shared.pongs.fetch_add(1, Ordering::Relaxed);
                 return GOES_ON;
             }
-            Some(Message::Close(frame)) => frame,
-            None => None,
+            Some(frame) if frame.opcode() == OpCode::Close => frame.close_code().map_or(
+                Value::Null,
+                |code| json!({"code": u16::from(code), "reason": frame.close_reason().ok().flatten()}),
+            ),
+            None => Value::Null,
             Some(_) => return GOES_ON,
         };
-        let told = frame.map_or(
-            Value::Null,
-            |frame| json!({"code": u16::from(frame.code), "reason": frame.reason.as_str()}),
-        );
         self.record("CLOSE", Bytes::new(), told);
         // The library answers a close frame by itself, once it is flushed.
         let _ = socket.flush().await;
@@ -156,20 +155,20 @@ impl Session {
         mut events: EventBody,
         fault: Option<&Action>,
     ) -> Flow {
-        send(socket, Message::Ping(Bytes::from_static(b"fake"))).await?;
+        send(socket, Frame::ping("fake")).await?;
         loop {
             tokio::select! {
                 event = events.frame() => match event {
                     Some(Ok(frame)) => {
                         let data = frame.into_data().unwrap_or_default();
                         let text = String::from_utf8_lossy(&data).into_owned();
-                        send(socket, Message::text(text)).await?;
+                        send(socket, Frame::text(text)).await?;
                     }
                     Some(Err(_)) => return cut(socket, fault).await,
                     None => return GOES_ON,
                 },
-                message = socket.next() => {
-                    self.aside(socket, message.and_then(Result::ok)).await?;
+                frame = socket.next() => {
+                    self.aside(socket, frame).await?;
                 }
             }
         }
@@ -211,12 +210,8 @@ impl Drop for Session {
 /// The end that was asked for: a close frame, or nothing at all.
 async fn cut(socket: &mut Socket, fault: Option<&Action>) -> Flow {
     if let Some(Action::CloseAfter { code, reason, .. }) = fault {
-        let frame = CloseFrame {
-            code: (*code).into(),
-            reason: reason.as_str().into(),
-        };
-        let _ = socket.close(Some(frame)).await;
-        while let Some(Ok(_)) = socket.next().await {}
+        let _ = socket.send(Frame::close((*code).into(), reason)).await;
+        while socket.next().await.is_some() {}
     }
     OVER
 }
@@ -225,7 +220,7 @@ async fn send_prewarm(socket: &mut Socket, mut response: Value) -> Flow {
     response["output"] = json!([]);
     for kind in ["response.created", "response.completed"] {
         let event = json!({"type": kind, "response": response});
-        send(socket, Message::text(event.to_string())).await?;
+        send(socket, Frame::text(event.to_string())).await?;
     }
     GOES_ON
 }
@@ -260,7 +255,7 @@ async fn send_error(
     let event = json!({
         "type": "error", "status": status.as_u16(), "error": error, "headers": headers,
     });
-    send(socket, Message::text(event.to_string())).await
+    send(socket, Frame::text(event.to_string())).await
 }
 
 fn not_found(id: &Value) -> (StatusCode, Value) {
@@ -273,8 +268,8 @@ fn not_found(id: &Value) -> (StatusCode, Value) {
     (StatusCode::BAD_REQUEST, json!({"error": error}))
 }
 
-async fn send(socket: &mut Socket, message: Message) -> Flow {
-    match socket.send(message).await {
+async fn send(socket: &mut Socket, frame: Frame) -> Flow {
+    match socket.send(frame).await {
         Ok(()) => GOES_ON,
         Err(_) => OVER,
     }

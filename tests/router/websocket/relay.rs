@@ -1,178 +1,18 @@
-//! WebSocket: Codex's own way to ask, relayed with the login of the profile that serves.
+//! What passes between a client that is Codex and an upstream, and how it ends.
 
 use std::time::{Duration, Instant};
 
-use fake_openai::{FakeOpenAi, Fault, RecordedRequest};
-use futures_util::{SinkExt as _, StreamExt as _};
-use http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        ClientRequestBuilder, Error, Message,
-        protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
-    },
+use fake_openai::{FakeOpenAi, Fault};
+use futures_util::SinkExt as _;
+use http::StatusCode;
+use serde_json::json;
+use tokio_tungstenite::tungstenite::{
+    Message,
+    protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
-use crate::harness::{MODEL, PATIENCE, Router, World, access_token, fake, until, worker};
-
-const LARGE: usize = 64 << 20;
-
-/// A client that says it is Codex.
-struct Socket {
-    stream: WebSocketStream<TcpStream>,
-    /// Those of the 101.
-    headers: HeaderMap,
-}
-
-impl Socket {
-    async fn to(router: &Router) -> Self {
-        Self::with(router, &[]).await.unwrap()
-    }
-
-    /// With more headers; or the refusal.
-    async fn with(router: &Router, headers: &[(&str, &str)]) -> Result<Self, Refusal> {
-        let url = router.url("/v1/responses").replace("http:", "ws:");
-        let mut request = ClientRequestBuilder::new(url.parse().unwrap())
-            .with_header("originator", "codex_exec")
-            .with_header("openai-beta", "responses_websockets=2026-02-06");
-        for (name, value) in headers {
-            request = request.with_header(*name, *value);
-        }
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(LARGE))
-            .max_frame_size(Some(LARGE));
-        let tcp = TcpStream::connect(router.address()).await.unwrap();
-        let upgraded =
-            tokio_tungstenite::client_async_with_config(request, tcp, Some(config)).await;
-        match upgraded {
-            Ok((stream, response)) => Ok(Self {
-                stream,
-                headers: response.headers().clone(),
-            }),
-            Err(Error::Http(response)) => Err(Refusal {
-                status: response.status(),
-                headers: response.headers().clone(),
-                json: serde_json::from_slice(response.body().as_deref().unwrap_or_default())
-                    .unwrap_or_default(),
-            }),
-            Err(other) => panic!("{other}"),
-        }
-    }
-
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |it| it.to_str().unwrap())
-    }
-
-    /// Begins a turn.
-    async fn say(&mut self, message: &Value) {
-        let mut whole = json!({
-            "type": "response.create", "model": MODEL, "store": false, "stream": true,
-            "include": ["reasoning.encrypted_content"],
-        });
-        let fields = message.as_object().unwrap().clone();
-        whole.as_object_mut().unwrap().extend(fields);
-        let message = Message::text(whole.to_string());
-        self.stream.send(message).await.unwrap();
-    }
-
-    /// The next message but pings, which are answered meanwhile.
-    async fn next(&mut self) -> Option<Message> {
-        loop {
-            let next = tokio::time::timeout(PATIENCE, self.stream.next());
-            match next.await.expect("a message in time")?.ok()? {
-                Message::Ping(_) | Message::Pong(_) => {}
-                message => return Some(message),
-            }
-        }
-    }
-
-    async fn event(&mut self) -> Value {
-        match self.next().await {
-            Some(Message::Text(text)) => serde_json::from_str(&text).unwrap(),
-            other => panic!("no event: {other:?}"),
-        }
-    }
-
-    /// The frame that closes the connection.
-    async fn closed(&mut self) -> Option<(u16, String)> {
-        loop {
-            match self.next().await {
-                Some(Message::Close(frame)) => {
-                    let frame = frame?;
-                    return Some((frame.code.into(), frame.reason.to_string()));
-                }
-                Some(_) => {}
-                None => return None,
-            }
-        }
-    }
-
-    /// All events of a turn.
-    async fn turn(&mut self, message: &Value) -> Vec<Value> {
-        self.say(message).await;
-        let mut events = vec![self.event().await];
-        while !["response.completed", "error"].contains(&kind(events.last().unwrap())) {
-            events.push(self.event().await);
-        }
-        events
-    }
-
-    /// What the model says to this.
-    async fn ask(&mut self, text: &str) -> String {
-        said_in(&self.turn(&asking(text)).await)
-    }
-}
-
-#[derive(Debug)]
-struct Refusal {
-    status: StatusCode,
-    headers: HeaderMap,
-    json: Value,
-}
-
-impl Refusal {
-    fn code(&self) -> &str {
-        self.json["error"]["code"].as_str().unwrap_or_default()
-    }
-}
-
-fn kind(event: &Value) -> &str {
-    event["type"].as_str().unwrap()
-}
-
-fn asking(text: &str) -> Value {
-    json!({"input": [user(text)]})
-}
-
-fn user(text: &str) -> Value {
-    json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]})
-}
-
-fn said_in(events: &[Value]) -> String {
-    let last = events.last().unwrap();
-    assert_eq!(kind(last), "response.completed", "{last}");
-    let deltas = events.iter().filter_map(|event| event["delta"].as_str());
-    deltas.collect()
-}
-
-fn id_of(events: &[Value]) -> &str {
-    events.last().unwrap()["response"]["id"].as_str().unwrap()
-}
-
-/// The requests of one kind: `GET`, `MESSAGE`, `CLOSE`.
-fn recorded(world: &World, method: &str) -> Vec<RecordedRequest> {
-    let requests = world.fake.requests_to("/responses").into_iter();
-    requests.filter(|it| it.method == method).collect()
-}
-
-fn slow() -> World {
-    let builder = FakeOpenAi::builder().event_delay(Duration::from_millis(20));
-    let fake = builder.start_on_own_thread().unwrap();
-    let login = fake.auth_json(&worker());
-    World::with(fake, &[("work", login)])
-}
+use super::{LARGE, Socket, asking, id_of, kind, recorded, said_in, slow, user};
+use crate::harness::{MODEL, PATIENCE, World, access_token, fake, until, worker};
 
 #[tokio::test]
 async fn a_turn_is_answered_with_the_login_of_the_profile() {
@@ -189,7 +29,6 @@ async fn a_turn_is_answered_with_the_login_of_the_profile() {
     let [handshake] = recorded(&world, "GET").try_into().unwrap();
     assert_eq!(handshake.account.as_deref(), Some("acct-work"));
     assert_eq!(handshake.header("originator"), Some("codex_exec"));
-    assert_eq!(handshake.header("sec-websocket-extensions"), None);
 }
 
 #[tokio::test]
@@ -516,6 +355,8 @@ async fn a_client_that_does_not_read_stops_the_upstream() {
     let builder = FakeOpenAi::builder().answer_tokens(TOKENS);
     let fake = builder
         .record_requests(false)
+        // Compressed, all of it would be on its way at once.
+        .websocket_compression(None)
         .start_on_own_thread()
         .unwrap();
     let login = fake.auth_json(&worker());
