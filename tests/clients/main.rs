@@ -8,9 +8,11 @@
 mod child;
 mod codex;
 mod corpus;
+mod fidelity;
 #[path = "../router/harness.rs"]
 #[expect(dead_code, reason = "the other tests use more of it")]
 mod harness;
+mod langchain;
 mod node;
 mod python;
 mod sdk;

@@ -1,9 +1,9 @@
-//! The official JavaScript library.
+//! The official JavaScript library, and Vercel's AI SDK.
 
 use std::process::Command;
 
 use crate::child::{command, installed};
-use crate::sdk::{everywhere, follows_a_switch};
+use crate::sdk::{everywhere, follows_a_switch, suite};
 
 fn node(script: &str) -> Command {
     let mut command = command(installed(".venv/bin/node"));
@@ -12,18 +12,13 @@ fn node(script: &str) -> Command {
 }
 
 #[test]
-fn node_chats() {
-    everywhere(|| node("chat.mjs"), |_| {});
+fn the_javascript_library_works_as_the_table_of_fidelity_says() {
+    suite(|| node("suite.mjs"), |_| {});
 }
 
 #[test]
-fn node_runs_tools() {
-    everywhere(|| node("tools.mjs"), |_| {});
-}
-
-#[test]
-fn node_uses_responses_and_models() {
-    everywhere(|| node("responses.mjs"), |_| {});
+fn vercels_ai_sdk_works_as_the_table_of_fidelity_says() {
+    suite(|| node("ai_sdk/suite.mjs"), |_| {});
 }
 
 #[test]

@@ -6,16 +6,17 @@ use std::time::Duration;
 use fake_openai::FakeOpenAi;
 
 use crate::child::{command, installed};
-use crate::sdk::{everywhere, follows_a_switch, play};
+use crate::sdk::{everywhere, follows_a_switch, play, suite};
 use crate::stage::{Backend, Stage};
 
-fn interpreter() -> Command {
+pub(crate) fn interpreter() -> Command {
     command(installed(".venv/bin/python"))
 }
 
 fn python(script: &str) -> Command {
     let mut command = interpreter();
-    command.arg(installed("python").join(script));
+    // -B: the folder stays as it is committed.
+    command.arg("-B").arg(installed("python").join(script));
     command
 }
 
@@ -51,9 +52,9 @@ fn the_sample_prints_its_answer_as_it_streams() {
 }
 
 #[test]
-fn python_chats() {
-    everywhere(
-        || python("chat.py"),
+fn the_python_library_works_as_the_table_of_fidelity_says() {
+    suite(
+        || python("suite.py"),
         |stage| {
             // Several system messages arrive, all and in order.
             let sent = stage.fake.model_calls()[0].json.to_string();
@@ -73,21 +74,6 @@ fn python_chats() {
 }
 
 #[test]
-fn python_uses_tools() {
-    everywhere(|| python("tools.py"), |_| {});
-}
-
-#[test]
-fn python_parses_structured_answers() {
-    everywhere(|| python("structured.py"), |_| {});
-}
-
-#[test]
-fn python_uses_responses() {
-    everywhere(|| python("responses.py"), |_| {});
-}
-
-#[test]
 fn python_goes_on_from_answers() {
     everywhere(|| python("responses_state.py"), |_| {});
 }
@@ -95,26 +81,6 @@ fn python_goes_on_from_answers() {
 #[test]
 fn python_completes_text() {
     everywhere(|| python("completions.py"), |_| {});
-}
-
-#[test]
-fn python_lists_models() {
-    everywhere(|| python("models.py"), |_| {});
-}
-
-#[test]
-fn python_gets_the_exceptions_it_knows() {
-    everywhere(|| python("errors.py"), |_| {});
-}
-
-#[test]
-fn python_streams_fifty_answers_at_once() {
-    everywhere(
-        || python("many.py"),
-        |stage| {
-            assert_eq!(stage.fake.model_calls().len(), 50);
-        },
-    );
 }
 
 #[test]

@@ -5,19 +5,26 @@ use std::time::Duration;
 
 use crate::child::{Outcome, run};
 use crate::corpus;
+use crate::fidelity;
 use crate::stage::{Backend, Stage};
 
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// Runs a suite everywhere, and compares the table of fidelity with what it proved.
+pub(crate) fn suite(script: fn() -> Command, check: fn(&Stage)) {
+    fidelity::check(&everywhere(script, check));
+}
 
 /// Runs a script against the fake alone, then through the router with either kind of login, and
 /// has `check` look at what the fake was sent.
-pub(crate) fn everywhere(script: fn() -> Command, check: fn(&Stage)) {
-    for backend in [Backend::Direct, Backend::ChatGpt, Backend::ApiKey] {
+pub(crate) fn everywhere(script: fn() -> Command, check: fn(&Stage)) -> [Outcome; 3] {
+    [Backend::Direct, Backend::ChatGpt, Backend::ApiKey].map(|backend| {
         let stage = Stage::new(backend);
-        play(&stage, &mut script()).succeeded(&format!("{backend:?}"));
+        let outcome = play(&stage, &mut script()).succeeded(&format!("{backend:?}"));
         stage.served_as_it_should();
         check(&stage);
-    }
+        outcome
+    })
 }
 
 /// Runs a script on this stage.

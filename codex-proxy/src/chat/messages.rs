@@ -48,6 +48,12 @@ pub(crate) enum Part<'a> {
     Theirs(&'a RawValue),
 }
 
+impl Part<'_> {
+    fn is_silent(&self) -> bool {
+        matches!(self, Self::Ours(OurPart::OutputText { text }) if text.is_empty())
+    }
+}
+
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum OurPart<'a> {
@@ -98,6 +104,17 @@ pub(crate) enum Output<'a> {
     Text(JsonStr<'a>),
     Parts(Vec<Part<'a>>),
     Nothing(&'static str),
+}
+
+impl<'a> Output<'a> {
+    /// Nothing is said as an empty text, in whichever form it came.
+    fn of_parts(parts: Vec<Part<'a>>) -> Self {
+        if parts.is_empty() {
+            Self::Nothing("")
+        } else {
+            Self::Parts(parts)
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -293,7 +310,7 @@ fn output<'a>(content: Option<&'a RawValue>, at: &str) -> Result<Output<'a>, Api
     match content {
         Some(raw) => match JsonStr::new(raw) {
             Some(text) => Ok(Output::Text(text)),
-            None => parts(raw, Side::Input, at).map(Output::Parts),
+            None => parts(raw, Side::Input, at).map(Output::of_parts),
         },
         None => Ok(Output::Nothing("")),
     }
@@ -316,15 +333,16 @@ impl Side {
 }
 
 fn parts<'a>(content: &'a RawValue, side: Side, at: &str) -> Result<Vec<Part<'a>>, ApiError> {
-    if let Some(text) = JsonStr::new(content) {
-        // An empty assistant text says nothing, and upstreams have refused it.
-        let silent = side == Side::Output && text.is_empty();
-        return Ok(if silent {
-            Vec::new()
-        } else {
-            vec![side.text(text)]
-        });
-    }
+    let mut parts = match JsonStr::new(content) {
+        Some(text) => vec![side.text(text)],
+        None => listed(content, side, at)?,
+    };
+    // An empty assistant text says nothing, and upstreams have refused it.
+    parts.retain(|part| !part.is_silent());
+    Ok(parts)
+}
+
+fn listed<'a>(content: &'a RawValue, side: Side, at: &str) -> Result<Vec<Part<'a>>, ApiError> {
     let list: Vec<&RawValue> = serde_json::from_str(content.get())
         .map_err(|_| invalid(format!("{at}.content"), "a text or a list of parts"))?;
     let numbered = list.into_iter().enumerate();

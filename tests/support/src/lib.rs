@@ -60,7 +60,9 @@
 //! | directive | answer |
 //! |---|---|
 //! | `call NAME {"json":"arguments"}` | a call of the offered tool `NAME`, also of one inside of a namespace or an `additional_tools` item; several directives make parallel calls. Without arguments they are made up from the tool's schema. The input of a custom tool is a JSON string or the rest of the line |
-//! | `use the tool` | a call of the first tool offered |
+//! | `use the tool` | a call of the tool that is named, else of the first one offered |
+//! | a question with a word (of five letters or more) of an offered tool's name | a call of that tool |
+//! | `what is attached` | the kinds of the images, files and audio that came with it, and what tells them apart |
 //! | `count to 500` | `1 2 3 … 500`, one event for each |
 //! | `think first` | a reasoning item before the rest |
 //! | `refuse to answer` | a refusal |
@@ -71,7 +73,9 @@
 //! | `fail at once with CODE` | `response.failed` with this code, and nothing before it |
 //!
 //! An input that ends in outputs of tools is answered by quoting them, one that ends in a
-//! compaction trigger by one compaction item. `tool_choice`, `parallel_tool_calls`, limits on
+//! compaction trigger by one compaction item. Arguments that nobody spelled out are made from the
+//! tool's schema, with the numbers and the quoted texts of the prompt in them; so are the fields of
+//! a JSON object without a schema. `tool_choice`, `parallel_tool_calls`, limits on
 //! tokens, stop sequences and JSON formats are obeyed. Tokens are words; they are counted so.
 //!
 //! # What is guessed

@@ -433,3 +433,25 @@ proptest! {
         prop_assert_eq!(items[0]["content"][0]["text"].as_str().unwrap(), text);
     }
 }
+
+#[test]
+fn what_says_nothing_is_left_out_in_either_form() {
+    let call = json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    for nothing in [json!(""), json!([]), json!([{"type": "text", "text": ""}])] {
+        let items = input(&json!([
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": nothing, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "content": nothing},
+            {"role": "assistant", "content": nothing},
+        ]));
+        let kinds: Vec<_> = items
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| &item["type"])
+            .collect();
+        let expected = ["message", "function_call", "function_call_output"];
+        assert_eq!(kinds, expected, "{nothing}");
+        assert_ne!(items[2]["output"], json!([]), "{nothing}");
+    }
+}

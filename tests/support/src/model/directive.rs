@@ -2,15 +2,16 @@
 
 use serde_json::Value;
 
+use super::arguments;
 use super::item::Item;
 use super::prompt::{Prompt, Tool, ToolChoice};
-use super::sample::sample;
 
-/// The calls that the prompt asks for, or that `tool_choice` demands.
+/// The calls that the prompt asks for, that `tool_choice` demands, or that a question leads to.
 pub(super) fn calls(prompt: &Prompt) -> Vec<Item> {
     let mut calls = asked_for(prompt);
     if calls.is_empty() {
-        calls.extend(demanded(prompt).map(|tool| call(tool, None)));
+        let tool = demanded(prompt).or_else(|| led_to(prompt));
+        calls.extend(tool.map(|tool| call(prompt, tool, None)));
     }
     if !prompt.parallel {
         calls.truncate(1);
@@ -24,18 +25,39 @@ fn asked_for(prompt: &Prompt) -> Vec<Item> {
     let rest = prompt.last_user_text.split("call ").skip(1);
     let named = rest.filter_map(|rest| Some((find(tools, rest)?, rest)));
     named
-        .map(|(tool, rest)| call(tool, Some(after_name(rest))))
+        .map(|(tool, rest)| call(prompt, tool, Some(after_name(rest))))
         .collect()
 }
 
 fn demanded(prompt: &Prompt) -> Option<&Tool> {
     let tools = prompt.callable();
+    let said = prompt.last_user_text.to_lowercase();
     match &prompt.tool_choice {
         ToolChoice::Named(name) => tools.iter().find(|tool| tool.name == *name),
-        ToolChoice::Required => tools.first(),
-        _ if prompt.last_user_text.contains("use the tool") => tools.first(),
+        ToolChoice::Required => mentioned(tools, &said).or_else(|| tools.first()),
+        _ if said.contains("use the tool") => mentioned(tools, &said).or_else(|| tools.first()),
         _ => None,
     }
+}
+
+/// The tool whose whole name was said.
+fn mentioned<'a>(tools: &'a [Tool], said: &str) -> Option<&'a Tool> {
+    let longest = |tool: &&Tool| tool.name.len();
+    let said_so = |tool: &&Tool| said.contains(&tool.name.to_lowercase());
+    tools.iter().filter(said_so).max_by_key(longest)
+}
+
+/// The tool that a question is about: a word of five letters or more is in its name.
+fn led_to(prompt: &Prompt) -> Option<&Tool> {
+    let said = prompt.last_user_text.trim_end().to_lowercase();
+    let said = said.strip_suffix('?')?;
+    let asked: Vec<_> = said.split(|c: char| !c.is_alphanumeric()).collect();
+    let about = |tool: &&Tool| {
+        let name = tool.name.to_lowercase();
+        name.split('_')
+            .any(|word| word.len() >= 5 && asked.contains(&word))
+    };
+    prompt.callable().iter().find(about)
 }
 
 /// The tool whose name, or `namespace.name`, the text begins with.
@@ -60,7 +82,7 @@ fn after_name(text: &str) -> &str {
     text[name(text).len()..].trim_start()
 }
 
-fn call(tool: &Tool, said: Option<&str>) -> Item {
+fn call(prompt: &Prompt, tool: &Tool, said: Option<&str>) -> Item {
     let json = said.and_then(first_json);
     let (name, namespace) = (tool.name.clone(), tool.namespace.clone());
     if tool.custom {
@@ -73,7 +95,8 @@ fn call(tool: &Tool, said: Option<&str>) -> Item {
     let arguments = json
         .filter(|(value, _)| value.is_object())
         .map(|(_, text)| text);
-    let arguments = arguments.unwrap_or_else(|| sample(&tool.parameters).to_string());
+    let made_up = || arguments::made_up(&tool.parameters, &prompt.last_user_text).to_string();
+    let arguments = arguments.unwrap_or_else(made_up);
     Item::FunctionCall {
         name,
         namespace,

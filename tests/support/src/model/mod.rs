@@ -1,6 +1,7 @@
 //! The fake model: what it answers to a prompt, always the same. The directives it obeys are
 //! listed in the documentation of the crate.
 
+mod arguments;
 mod directive;
 mod events;
 mod item;
@@ -11,7 +12,8 @@ mod text;
 pub(crate) use self::events::{Envelope, events};
 pub(crate) use self::item::{Item, Numbered};
 pub(crate) use self::prompt::{
-    Format, Prompt, Tool, estimated_tokens, flat, number, text_of, tool_choice,
+    Format, Prompt, Tool, allowed, attachments, estimated_tokens, flat, number, text_of,
+    tool_choice,
 };
 pub(crate) use self::text::{Text, fragments};
 use crate::faults::Action;
@@ -111,8 +113,11 @@ fn body_of(prompt: &Prompt, settings: &Settings) -> Vec<Item> {
 
 fn text(prompt: &Prompt, settings: &Settings) -> Text {
     let said = prompt.last_user_text.as_str();
-    if let Some(json) = prompt.format.sample() {
+    if let Some(json) = prompt.format.sample(said) {
         return Text::Words(json);
+    }
+    if said.contains("what is attached") {
+        return Text::Words(format!("Attached: {}", prompt.attachments.join(", ")));
     }
     if let Some(count) = directive::number_after(said, "count to ") {
         return Text::Count(count);

@@ -1,7 +1,8 @@
 //! What the model looks at, whichever protocol it came in.
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
+use super::arguments::quoted;
 use super::sample::sample;
 
 /// A tool the model may call.
@@ -34,11 +35,12 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// JSON of this form, if it is one.
-    pub(super) fn sample(&self) -> Option<String> {
+    /// JSON of this form, if it is one. Where there is no schema, the fields are those that the
+    /// prompt has in quotes.
+    pub(super) fn sample(&self, said: &str) -> Option<String> {
         match self {
             Self::Text => None,
-            Self::JsonObject => Some(r#"{"answer":"example"}"#.to_owned()),
+            Self::JsonObject => Some(object(quoted(said)).to_string()),
             Self::JsonSchema(schema) => Some(sample(schema).to_string()),
         }
     }
@@ -57,10 +59,22 @@ impl Format {
     }
 }
 
+fn object<'a>(names: impl Iterator<Item = &'a str>) -> Value {
+    let fields: Map<_, _> = names
+        .map(|name| (name.to_owned(), json!("example")))
+        .collect();
+    if fields.is_empty() {
+        return json!({"answer": "example"});
+    }
+    Value::Object(fields)
+}
+
 /// A prompt.
 #[derive(Clone, Debug)]
 pub(crate) struct Prompt {
     pub(crate) last_user_text: String,
+    /// What the last user message has beside its text.
+    pub(crate) attachments: Vec<String>,
     /// The outputs of tools at the end of the input.
     pub(crate) tool_outputs: Vec<String>,
     pub(crate) tools: Vec<Tool>,
@@ -83,11 +97,13 @@ impl Prompt {
             .unwrap_or_default();
         let user = items.iter().rev().find(|item| item["role"] == "user");
         let said = user.map(|item| text_of(&item["content"]));
+        let attached = user.map(|item| attachments(&item["content"]));
         let input = body["input"].as_str().map(str::to_owned);
         Self {
             last_user_text: input.or(said).unwrap_or_default(),
+            attachments: attached.unwrap_or_default(),
             tool_outputs: outputs(items),
-            tools: offered(body, items),
+            tools: allowed(offered(body, items), &body["tool_choice"]),
             tool_choice: tool_choice(&body["tool_choice"]),
             parallel: body["parallel_tool_calls"] != false,
             format: Format::read(&body["text"]["format"]),
@@ -161,21 +177,67 @@ fn one_tool(tool: &Value, namespace: Option<&str>) -> Vec<Tool> {
 
 /// Reads `tool_choice` of either protocol.
 pub(crate) fn tool_choice(choice: &Value) -> ToolChoice {
-    match choice.as_str() {
+    let mode = choice.as_str().or_else(|| subset(choice)?["mode"].as_str());
+    match mode {
         Some("none") => ToolChoice::None,
         Some("required") => ToolChoice::Required,
         Some(_) => ToolChoice::Auto,
-        None => {
-            let name = [
-                &choice["name"],
-                &choice["function"]["name"],
-                &choice["custom"]["name"],
-            ]
-            .into_iter()
-            .find_map(Value::as_str);
-            name.map_or(ToolChoice::Auto, |name| ToolChoice::Named(name.to_owned()))
-        }
+        None => name_of(choice).map_or(ToolChoice::Auto, ToolChoice::Named),
     }
+}
+
+/// The tools that may be called: all of them, or those that `tool_choice` names.
+pub(crate) fn allowed(mut tools: Vec<Tool>, choice: &Value) -> Vec<Tool> {
+    if let Some(subset) = subset(choice) {
+        let listed = subset["tools"].as_array().into_iter().flatten();
+        let names: Vec<_> = listed.filter_map(name_of).collect();
+        tools.retain(|tool| names.contains(&tool.name));
+    }
+    tools
+}
+
+/// A choice among some of the tools: `mode` and `tools`, which chat nests.
+fn subset(choice: &Value) -> Option<&Value> {
+    let nested = &choice["allowed_tools"];
+    (choice["type"] == "allowed_tools").then_some(if nested.is_object() { nested } else { choice })
+}
+
+fn name_of(choice: &Value) -> Option<String> {
+    let names = [
+        &choice["name"],
+        &choice["function"]["name"],
+        &choice["custom"]["name"],
+    ];
+    names.into_iter().find_map(Value::as_str).map(str::to_owned)
+}
+
+/// What a content has beside text, in words: the kind of each part and what tells it from others.
+pub(crate) fn attachments(content: &Value) -> Vec<String> {
+    let parts = content.as_array().into_iter().flatten();
+    parts.filter_map(attachment).collect()
+}
+
+fn attachment(part: &Value) -> Option<String> {
+    let inner = |name: &str, field: &str| {
+        let nested = part[name][field].as_str();
+        nested.or_else(|| part[name].as_str()).map(str::to_owned)
+    };
+    let file = |field: &str| {
+        part[field]
+            .as_str()
+            .or_else(|| part["file"][field].as_str())
+    };
+    let (kind, which) = match part["type"].as_str()? {
+        "image_url" | "input_image" => ("image", inner("image_url", "url")),
+        "input_audio" => ("audio", inner("input_audio", "format")),
+        "file" | "input_file" => {
+            let names = ["filename", "file_id", "file_url"];
+            ("file", names.into_iter().find_map(file).map(str::to_owned))
+        }
+        _ => return None,
+    };
+    let shown: String = which.unwrap_or_default().chars().take(40).collect();
+    Some(format!("{kind} {shown}").trim_end().to_owned())
 }
 
 /// The text of a content that is a string or a list of parts.

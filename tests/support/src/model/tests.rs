@@ -137,3 +137,57 @@ fn a_compaction_trigger_is_answered_with_a_compaction() {
     let body = json!({"input": [{"type": "compaction_trigger"}]});
     assert_eq!(script_of(&body).items, [Item::Compaction]);
 }
+
+#[test]
+fn a_question_about_a_tool_calls_it() {
+    assert_eq!(
+        asked("What is the weather in 'Oslo'?").items,
+        [function(r#"{"city":"Oslo"}"#)]
+    );
+    assert!(matches!(
+        asked("The weather is nice.").items[..],
+        [Item::Message { .. }]
+    ));
+}
+
+#[test]
+fn only_the_tools_that_are_allowed_are_called() {
+    let clock = json!({"type": "function", "name": "clock", "parameters": {}});
+    let choice = json!({"type": "allowed_tools", "mode": "required", "tools": [
+        {"type": "function", "name": "clock"},
+    ]});
+    let body = json!({"input": "hi", "tools": [weather(), clock], "tool_choice": choice});
+    let items = script_of(&body).items;
+    assert!(
+        matches!(&items[..], [Item::FunctionCall { name, .. }] if name == "clock"),
+        "{items:?}"
+    );
+}
+
+#[test]
+fn json_without_a_schema_has_the_fields_in_quotes() {
+    let format = json!({"type": "json_object"});
+    let said = "A joke, as JSON with 'setup' and 'punchline'.";
+    let script = script_of(&json!({"input": said, "text": {"format": format}}));
+    let expected = r#"{"punchline":"example","setup":"example"}"#;
+    assert_eq!(
+        script.items,
+        [Item::message(Text::Words(expected.to_owned()))]
+    );
+}
+
+#[test]
+fn what_is_attached_is_told_apart() {
+    let content = json!([
+        {"type": "input_text", "text": "what is attached"},
+        {"type": "input_image", "image_url": "https://example.com/a.png"},
+        {"type": "input_file", "filename": "notes.pdf", "file_data": "data:…"},
+        {"type": "input_audio", "input_audio": {"data": "…", "format": "wav"}},
+    ]);
+    let script = script_of(&json!({"input": [{"role": "user", "content": content}]}));
+    let expected = "Attached: image https://example.com/a.png, file notes.pdf, audio wav";
+    assert_eq!(
+        script.items,
+        [Item::message(Text::Words(expected.to_owned()))]
+    );
+}

@@ -13,8 +13,8 @@ use super::{ApiError, body_with_model, chat_stream, organization};
 use crate::answers::{answer, set};
 use crate::intake::Call;
 use crate::model::{
-    Ending, Format, Item, Numbered, Prompt, Script, Tool, estimated_tokens, flat, number, text_of,
-    tool_choice,
+    Ending, Format, Item, Numbered, Prompt, Script, Tool, allowed, attachments, estimated_tokens,
+    flat, number, text_of, tool_choice,
 };
 use crate::responses::{Problem, streamed};
 use crate::shared::Shared;
@@ -89,6 +89,8 @@ pub(super) struct Completion {
     pub(super) ending: Ending,
     pub(super) usage: Value,
     pub(super) choices: usize,
+    /// Whether a call is told as `function_call`.
+    pub(super) legacy: bool,
 }
 
 impl Completion {
@@ -111,6 +113,7 @@ impl Completion {
             items: numbered(script.items, serial),
             ending: script.ending,
             choices,
+            legacy: is_legacy(body),
         }
     }
 
@@ -119,6 +122,7 @@ impl Completion {
         match &self.ending {
             Ending::Incomplete(reason) if reason == "content_filter" => "content_filter",
             Ending::Incomplete(_) => "length",
+            _ if calls && self.legacy => "function_call",
             _ if calls => "tool_calls",
             _ => "stop",
         }
@@ -153,8 +157,10 @@ impl Completion {
             }
         }
         let calls: Vec<_> = self.items.iter().filter_map(tool_call).collect();
-        if !calls.is_empty() {
-            message["tool_calls"] = Value::Array(calls);
+        match calls.first() {
+            Some(call) if self.legacy => message["function_call"] = call["function"].clone(),
+            Some(_) => message["tool_calls"] = Value::Array(calls),
+            None => {}
         }
         message
     }
@@ -229,6 +235,11 @@ fn stops(stop: &Value) -> Vec<String> {
     }
 }
 
+/// Whether a call is to be told in the legacy form, which has room for one.
+fn is_legacy(body: &Value) -> bool {
+    body["functions"].is_array() && body["tools"].is_null()
+}
+
 /// The prompt in a chat body.
 fn prompt(body: &Value) -> Prompt {
     let messages = body["messages"]
@@ -239,7 +250,7 @@ fn prompt(body: &Value) -> Prompt {
         .iter()
         .rev()
         .find(|message| message["role"] == "user");
-    let is_tool = |message: &&Value| message["role"] == "tool";
+    let is_tool = |message: &&Value| message["role"] == "tool" || message["role"] == "function";
     let mut outputs: Vec<_> = messages
         .iter()
         .rev()
@@ -247,21 +258,31 @@ fn prompt(body: &Value) -> Prompt {
         .map(|m| text_of(&m["content"]))
         .collect();
     outputs.reverse();
-    let tools: Value = body["tools"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(flat)
+    let list = |name: &str| body[name].as_array().into_iter().flatten();
+    let functions =
+        list("functions").map(|function| json!({"type": "function", "function": function}));
+    let tools: Value = list("tools")
+        .cloned()
+        .chain(functions)
+        .map(|tool| flat(&tool))
         .collect();
+    let choice = [&body["tool_choice"], &body["function_call"]];
+    let choice = choice
+        .into_iter()
+        .find(|choice| !choice.is_null())
+        .unwrap_or(&Value::Null);
     let limit = [&body["max_completion_tokens"], &body["max_tokens"]];
     Prompt {
         last_user_text: user
             .map(|message| text_of(&message["content"]))
             .unwrap_or_default(),
+        attachments: user
+            .map(|message| attachments(&message["content"]))
+            .unwrap_or_default(),
         tool_outputs: outputs,
-        tools: Tool::read(&tools),
-        tool_choice: tool_choice(&body["tool_choice"]),
-        parallel: body["parallel_tool_calls"] != false,
+        tools: allowed(Tool::read(&tools), choice),
+        tool_choice: tool_choice(choice),
+        parallel: body["parallel_tool_calls"] != false && !is_legacy(body),
         format: Format::read(&body["response_format"]),
         max_output_tokens: limit.into_iter().find_map(number),
         compaction: false,

@@ -88,7 +88,12 @@ fn deltas(completion: &Completion) -> Deltas {
     let mut calls = 0;
     let mut all: Vec<Deltas> = Vec::new();
     for numbered in &completion.items {
-        all.push(of_item(numbered, calls));
+        let deltas = of_item(numbered, calls);
+        all.push(if completion.legacy {
+            Box::new(deltas.map(legacy))
+        } else {
+            deltas
+        });
         calls += usize::from(tool_call(numbered).is_some());
     }
     Box::new(std::iter::once(first).chain(all.into_iter().flatten()))
@@ -106,6 +111,14 @@ fn of_item(numbered: &Numbered, index: usize) -> Deltas {
         Item::FunctionCall { arguments, .. } => call(numbered, index, arguments, "arguments"),
         Item::CustomToolCall { input, .. } => call(numbered, index, input, "input"),
         _ => Box::new(std::iter::empty()),
+    }
+}
+
+/// A delta whose call is in the legacy form.
+fn legacy(delta: Value) -> Value {
+    match delta["tool_calls"][0]["function"].clone() {
+        Value::Null => delta,
+        call => json!({"function_call": call}),
     }
 }
 
