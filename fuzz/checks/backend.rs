@@ -5,15 +5,15 @@ use serde_json::Value;
 pub(crate) fn parsed(body: &[u8]) -> Option<Value> {
     match serde_json::from_slice(body) {
         Ok(body) => Some(body),
-        // Half of a surrogate pair, and a depth that is too much for this parser, go on as the
+        // Half of a surrogate pair, and what is too deep or too large for this parser, go on as the
         // client sent them.
-        Err(error) if is_about_text(&error) => None,
+        Err(error) if is_a_limit(&error) => None,
         Err(error) => panic!("not JSON: {error}"),
     }
 }
 
-fn is_about_text(error: &serde_json::Error) -> bool {
-    let reasons = ["surrogate", "hex escape", "recursion limit"];
+fn is_a_limit(error: &serde_json::Error) -> bool {
+    let reasons = ["surrogate", "hex escape", "recursion limit", "out of range"];
     let error = error.to_string();
     reasons.iter().any(|reason| error.contains(reason))
 }

@@ -410,7 +410,8 @@ impl ChatStream {
         if let Some(text) = text.filter(|text| !text.as_str().is_empty()) {
             step = self.content(text, sink);
         }
-        if let Some(refusal) = refusal.filter(|text| !text.as_str().is_empty()) {
+        let refusal = refusal.filter(|text| !text.as_str().is_empty() && step == Step::Open);
+        if let Some(refusal) = refusal {
             step = self.refusal(refusal, sink);
         }
         if !self.items[at].annotated && step == Step::Open {

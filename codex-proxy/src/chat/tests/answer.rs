@@ -281,6 +281,27 @@ fn a_stop_string_ends_the_answer_here() {
 }
 
 #[test]
+fn nothing_follows_the_end_that_a_stop_string_makes() {
+    let part = r#"{"type":"output_text","text":"one END","refusal":"two"}"#;
+    let done = format!(
+        r#"{{"type":"response.output_item.done","item":{{"type":"message","content":[{part},{part}]}}}}"#
+    );
+    let options = AnswerOptions {
+        limits: Limits {
+            stop: vec!["END".into()],
+            max_tokens: None,
+        },
+        ..options()
+    };
+    let chunks = stream(&[&done, COMPLETED], &options);
+    assert_eq!(
+        (content(&chunks).as_str(), chunks.contains("two")),
+        ("one ", false)
+    );
+    assert!(chunks.contains(r#""finish_reason":"stop""#) && chunks.ends_with("data: [DONE]\n\n"));
+}
+
+#[test]
 fn a_limit_of_tokens_ends_the_answer_here() {
     let options = AnswerOptions {
         limits: Limits {
