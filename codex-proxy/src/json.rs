@@ -12,8 +12,22 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+/// Gives types a `Debug` that shows nothing of what was said in them.
+macro_rules! never_shown {
+    ($($name:ident $(<$life:lifetime>)?),+ $(,)?) => {$(
+        impl$(<$life>)? std::fmt::Debug for $name$(<$life>)? {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )+};
+}
+pub(crate) use never_shown;
+
+never_shown!(JsonStr<'a>, Escaped<'a>, EscapedBuf, Object<'a>);
+
 /// A JSON string as it stands in the text around it, quotes and escapes included.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct JsonStr<'a>(&'a RawValue);
 
 impl<'a> JsonStr<'a> {
@@ -65,7 +79,7 @@ impl Serialize for JsonStr<'_> {
 /// What stands between the quotes of a JSON string, escapes and all.
 ///
 /// Pieces put one after the other are the pieces' texts put one after the other.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Escaped<'a>(&'a str);
 
 impl<'a> Escaped<'a> {
@@ -92,7 +106,7 @@ impl<'a> Escaped<'a> {
 }
 
 /// A text with the escapes that a JSON string needs, ready to be lent as [`Escaped`].
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct EscapedBuf(Vec<u8>);
 
 impl EscapedBuf {
@@ -121,7 +135,7 @@ impl EscapedBuf {
 }
 
 /// A JSON object as a list of its fields, in order, each value as it stands in the text.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Object<'a> {

@@ -27,6 +27,8 @@
 
 use crate::ApiError;
 
+crate::json::never_shown!(Decoder);
+
 /// The largest event that is kept while its end has not come: 64 MiB, more than any real one.
 pub const MAX_EVENT_BYTES: usize = 64 << 20;
 
@@ -45,7 +47,7 @@ impl From<EventTooLarge> for ApiError {
 }
 
 /// Finds events in pieces of a stream, cut anywhere. Time and memory are linear.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Decoder {
     /// A line whose end has not come.
     line: Vec<u8>,

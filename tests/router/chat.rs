@@ -3,7 +3,7 @@
 use fake_openai::Fault;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, MODEL, Router, World, chat, read_json, write};
+use crate::harness::{Answer, Home, MODEL, Router, World, chat, fake, worker, write};
 
 /// A body with these messages.
 fn messages(messages: &Value) -> Value {
@@ -491,12 +491,11 @@ async fn reasoning_is_shown_as_the_settings_say() {
         ("think-tags", (false, true)),
         ("in verse", (true, false)),
     ] {
-        let world = World::two_accounts();
-        let state = world.home.path("router/state.json");
-        let mut settings = read_json(&state);
-        settings["reasoning_format"] = format.into();
-        write(&state, settings.to_string());
-        let router = Router::start(&world.home, &world.fake);
+        let fake = fake();
+        let home = Home::with(&[("work", fake.auth_json(&worker()))]);
+        let settings = json!({"auto_refresh_enabled": false, "reasoning_format": format});
+        write(&home.path("router/state.json"), settings.to_string());
+        let router = Router::start(&home, &fake);
         let request = router.post("/v1/chat/completions", &chat("think first"));
         let answer = Answer::to(request).await.json();
         let message = &answer["choices"][0]["message"];

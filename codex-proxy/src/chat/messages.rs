@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// An input item. Every one has its `type`: the ChatGPT backend wants it (wire reference 5.5).
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum InputItem<'a> {
     Message {
@@ -40,7 +40,7 @@ pub(crate) enum InputItem<'a> {
 }
 
 /// A part of a message's content.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum Part<'a> {
     Ours(OurPart<'a>),
@@ -54,7 +54,7 @@ impl Part<'_> {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum OurPart<'a> {
     InputText {
@@ -77,7 +77,7 @@ pub(crate) enum OurPart<'a> {
     InputFile(FilePart<'a>),
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct FilePart<'a> {
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     file_id: Option<&'a RawValue>,
@@ -90,7 +90,7 @@ pub(crate) struct FilePart<'a> {
 }
 
 /// The id that ties a call to its result. The legacy form has none, so that we count.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Id<'a> {
     Given(JsonStr<'a>),
@@ -98,7 +98,7 @@ pub(crate) enum Id<'a> {
 }
 
 /// The result of a tool call.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum Output<'a> {
     Text(JsonStr<'a>),

@@ -10,8 +10,10 @@ use crate::{
     json::{JsonStr, Object, lenient},
 };
 
+crate::json::never_shown!(Translated);
+
 /// A translated request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Translated {
     /// The body of the Responses request.
     pub body: Vec<u8>,

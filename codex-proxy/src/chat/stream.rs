@@ -14,8 +14,9 @@ use crate::{
     },
 };
 
+crate::json::never_shown!(Delta<'a>);
+
 /// One step of a chat completion, to be written as a chunk or gathered into an object.
-#[derive(Debug)]
 pub enum Delta<'a> {
     /// The answer begins; the model is named if the upstream named it.
     Start {
@@ -118,6 +119,8 @@ struct OpenItem {
     /// Parts of which something was given: what their item repeats at its end is not given again.
     given: Vec<(DeltaKind, u64)>,
     annotated: bool,
+    /// Its text was given.
+    spoke: bool,
     done: bool,
 }
 
@@ -130,6 +133,7 @@ impl OpenItem {
             call: None,
             given: Vec::new(),
             annotated: false,
+            spoke: false,
             done: false,
         }
     }
@@ -287,7 +291,7 @@ impl ChatStream {
             self.paragraph(sink);
         }
         match kind {
-            DeltaKind::Text => self.content(text, sink),
+            DeltaKind::Text => self.said(at, text, sink),
             DeltaKind::Refusal => self.refusal(text, sink),
             DeltaKind::Reasoning | DeltaKind::ReasoningSummary => self.reasoning(text, sink),
             DeltaKind::Arguments | DeltaKind::CustomInput => self.arguments(at, text, sink),
@@ -308,6 +312,21 @@ impl ChatStream {
             });
         }
         Step::Open
+    }
+
+    /// Text of a message. A second message is a paragraph of its own: a chat has one text alone.
+    fn said(&mut self, at: usize, text: Escaped<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
+        if !std::mem::replace(&mut self.items[at].spoke, true) {
+            let mut others = self.items.iter().enumerate();
+            let after_another = others.any(|(other, item)| other != at && item.spoke);
+            if after_another && self.thought != Thought::InTag {
+                let step = self.content(Escaped::plain(r"\n\n"), sink);
+                if step != Step::Open {
+                    return step;
+                }
+            }
+        }
+        self.content(text, sink)
     }
 
     fn content(&mut self, text: Escaped<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
@@ -368,6 +387,10 @@ impl ChatStream {
         sink: &mut impl FnMut(Delta<'_>),
     ) -> Step {
         let at = self.item(place, item.family());
+        self.item_done(at, item, sink)
+    }
+
+    fn item_done(&mut self, at: usize, item: &Item<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
         if self.items[at].done {
             return Step::Open;
         }
@@ -408,7 +431,7 @@ impl ChatStream {
         let refusal = part.refusal().filter(|_| missing(DeltaKind::Refusal));
         let mut step = Step::Open;
         if let Some(text) = text.filter(|text| !text.as_str().is_empty()) {
-            step = self.content(text, sink);
+            step = self.said(at, text, sink);
         }
         let refusal = refusal.filter(|text| !text.as_str().is_empty() && step == Step::Open);
         if let Some(refusal) = refusal {
@@ -482,24 +505,45 @@ impl ChatStream {
         self.finish(reason, response, sink)
     }
 
-    /// An upstream that told nothing of an item on the way has it in its last event.
+    /// An upstream that told nothing of an item on the way, or not all of it, has it in its last
+    /// event.
     fn items_of(&mut self, response: &Response<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
         self.start(response, sink);
-        let told: Vec<Family> = self.items.iter().map(|item| item.family).collect();
+        let told = self.items.len();
         for raw in response.items() {
             let Some(item) = Item::parse(raw) else {
                 continue;
             };
-            if told.contains(&item.family()) {
+            let Some(at) = self.untold(&item, told) else {
                 continue;
-            }
-            self.items.push(OpenItem::new(item.family()));
-            let step = self.done(Place::default(), &item, sink);
+            };
+            let step = self.item_done(at, &item, sink);
             if step != Step::Open {
                 return step;
             }
         }
         Step::Open
+    }
+
+    /// The item that one of the last event completes, if any. Its position says nothing here: some
+    /// upstreams leave others out.
+    fn untold(&mut self, item: &Item<'_>, told: usize) -> Option<usize> {
+        let (id, family) = (item.id().unwrap_or_default(), item.family());
+        let of_family = |it: &OpenItem| it.family == family;
+        let (before, after) = self.items.split_at(told);
+        let same = before
+            .iter()
+            .position(|it| !it.id.is_empty() && it.id == id.as_str());
+        if same.is_some() {
+            return same;
+        }
+        let open = before.iter().position(|it| of_family(it) && !it.done);
+        if open.is_some() || before.iter().any(of_family) {
+            return open;
+        }
+        let at = told + after.len();
+        self.items.push(OpenItem::new(family));
+        Some(at)
     }
 
     fn finish(

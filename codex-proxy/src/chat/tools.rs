@@ -10,7 +10,6 @@ use crate::{
 };
 
 /// A tool.
-#[derive(Debug)]
 pub(crate) enum Tool<'a> {
     Function(Object<'a>),
     Custom(Object<'a>),
@@ -20,7 +19,6 @@ pub(crate) enum Tool<'a> {
 }
 
 /// Which tool to use.
-#[derive(Debug)]
 pub(crate) enum Choice<'a> {
     /// `auto`, `none`, `required`, or a form that the Responses API shares.
     Theirs(&'a RawValue),
@@ -29,7 +27,6 @@ pub(crate) enum Choice<'a> {
 }
 
 /// The format of the answer's text.
-#[derive(Debug)]
 pub(crate) enum Format<'a> {
     JsonObject,
     Schema(Object<'a>),

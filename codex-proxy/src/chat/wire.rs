@@ -14,6 +14,8 @@ use crate::{
     responses::wire::Usage,
 };
 
+crate::json::never_shown!(Completion);
+
 /// What stays the same over one answer.
 #[derive(Debug, Clone)]
 pub struct Identity {
@@ -268,7 +270,7 @@ pub(crate) fn write_error(error: &ApiError, out: &mut BytesMut) {
 }
 
 /// Gathers deltas into one object.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Completion {
     model: Option<String>,
     content: Option<String>,
@@ -283,7 +285,6 @@ pub(crate) struct Completion {
 }
 
 /// Texts are escaped, as they came.
-#[derive(Debug)]
 struct Call {
     custom: bool,
     id: String,

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{parameters, response::TextAnswer};
 use crate::{
-    chat::request::{answer_options, invalid, not_json, optional, required},
+    chat::request::{answer_options, invalid, not_json, optional, required, token_limit},
     error::ApiError,
     json::{EscapedBuf, JsonStr, Object},
 };
@@ -66,8 +66,11 @@ pub(super) fn translate(body: &[u8]) -> Result<Translated, ApiError> {
     let prompt = prompt(&request)?.decode();
     let echo: Option<bool> = optional(&request, "echo", "true or false")?;
     let suffix: Option<JsonStr> = optional(&request, "suffix", "a text")?;
+    let mut options = answer_options(&request, model)?;
+    // The younger name of it is no parameter of this endpoint.
+    options.limits.max_tokens = token_limit(&request, "max_tokens")?;
     let answer = TextAnswer {
-        options: answer_options(&request, model)?,
+        options,
         echo: (echo == Some(true)).then(|| EscapedBuf::new(&prompt)),
     };
     let (instructions, text) = match suffix.filter(|suffix| !suffix.is_empty()) {

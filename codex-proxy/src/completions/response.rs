@@ -16,8 +16,9 @@ use crate::{
     translated::{Flow, Opening, Translate},
 };
 
+crate::json::never_shown!(TextAnswer);
+
 /// How an answer is to be given.
-#[derive(Debug)]
 pub(super) struct TextAnswer {
     pub(super) options: AnswerOptions,
     /// The prompt, where it is to go before the text.

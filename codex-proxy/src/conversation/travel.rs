@@ -12,6 +12,8 @@ use serde_json::value::RawValue;
 use super::threads::Thread;
 use crate::{ApiError, json::Object};
 
+crate::json::never_shown!(Portable);
+
 /// Digests of what another account encrypted in a conversation.
 pub(super) type Foreign = HashSet<u64>;
 
@@ -27,7 +29,7 @@ pub(super) enum Leave {
 }
 
 /// A request body as the account can read it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(super) struct Portable {
     pub(super) body: Vec<u8>,
     /// What was left behind: the client will send it again in every turn.

@@ -11,8 +11,9 @@ use crate::{
     ws::kind_of,
 };
 
+crate::json::never_shown!(Event<'a>);
+
 /// One event of a Responses stream.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// `response.created` or `response.in_progress`.

@@ -11,8 +11,10 @@ use crate::{
     json::{Escaped, JsonStr, lenient},
 };
 
+crate::json::never_shown!(Response<'a>, Item<'a>, Part<'a>, Failure<'a>);
+
 /// A response object, as far as it is looked at.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize)]
 pub struct Response<'a> {
     /// The model that answers.
     #[serde(borrow)]
@@ -106,7 +108,7 @@ pub struct OutputDetails {
 }
 
 /// An output item, as far as it is looked at.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 pub struct Item<'a> {
     /// `message`, `function_call`, `reasoning` …
     #[serde(borrow, rename = "type")]
@@ -196,7 +198,7 @@ impl<'a> Item<'a> {
 }
 
 /// A part of a message, or a paragraph of reasoning.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 pub struct Part<'a> {
     #[serde(borrow)]
     text: Option<&'a RawValue>,
@@ -236,7 +238,7 @@ fn parts(list: Option<&RawValue>) -> Vec<Part<'_>> {
 }
 
 /// What the upstream said went wrong.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize)]
 pub struct Failure<'a> {
     #[serde(borrow)]
     code: Option<&'a RawValue>,

@@ -237,6 +237,9 @@ struct Expected {
     refusal: String,
     reasoning: String,
     in_tag: bool,
+    /// A message has had text; the one under way has.
+    spoke: bool,
+    began: bool,
     calls: Vec<Value>,
     citations: Vec<Value>,
 }
@@ -244,7 +247,12 @@ struct Expected {
 impl Expected {
     fn add(&mut self, at: usize, item: &Item, format: ReasoningFormat) {
         match item {
-            Item::Message(parts) => parts.iter().for_each(|part| self.part(part)),
+            Item::Message(parts) => {
+                self.began = false;
+                for part in parts {
+                    self.part(part);
+                }
+            }
             Item::Reasoning { summary, text } => {
                 let paragraphs = summary.iter().chain(text).map(|pieces| pieces.concat());
                 for paragraph in paragraphs.filter(|text| !text.is_empty()) {
@@ -275,6 +283,7 @@ impl Expected {
             Part::Text { pieces, citations } => {
                 let text = pieces.concat();
                 if !text.is_empty() {
+                    self.begin();
                     self.close();
                 }
                 self.content.push_str(&text);
@@ -311,6 +320,15 @@ impl Expected {
                 self.content.extend([before, text]);
             }
             ReasoningFormat::None => {}
+        }
+    }
+
+    /// A second message is a paragraph of its own.
+    fn begin(&mut self) {
+        let begins = !std::mem::replace(&mut self.began, true);
+        let after_another = std::mem::replace(&mut self.spoke, true);
+        if begins && after_another && !self.in_tag {
+            self.content.push_str("\n\n");
         }
     }
 

@@ -4,7 +4,12 @@ use serde_json::Value;
 
 use super::{content, options, sse, stream, stream_pieces, whole};
 use crate::{
-    chat::{ReasoningFormat, request::AnswerOptions, stream::Limits},
+    chat::{
+        ReasoningFormat,
+        request::{AnswerOptions, translate},
+        stream::{ChatStream, Limits},
+    },
+    responses::event::Event,
     translated::Flow,
 };
 
@@ -47,6 +52,49 @@ const REASONING: &[&str] = &[
     r#"{"type":"response.output_text.delta","output_index":1,"item_id":"msg_1","content_index":0,"delta":"Yes"}"#,
     COMPLETED,
 ];
+
+/// An upstream that announces, and tells the rest in its last event alone.
+const ANNOUNCED: &[&str] = &[
+    CREATED,
+    r#"{"type":"response.output_item.added","output_index":0,"item":{"id":"msg_1","type":"message","content":[]}}"#,
+    r#"{"type":"response.output_item.added","output_index":1,"item":{"id":"fc_1","type":"function_call","call_id":"call_1","name":"look","arguments":""}}"#,
+    r#"{"type":"response.function_call_arguments.delta","output_index":2,"item_id":"fc_2","delta":"{}"}"#,
+    r#"{"type":"response.completed","response":{"output":[{"id":"msg_1","type":"message","content":[{"type":"output_text","text":"Look:"}]},{"id":"fc_1","type":"function_call","call_id":"call_1","name":"look","arguments":"{\"a\":1}"},{"id":"fc_2","type":"function_call","call_id":"call_2","name":"find","arguments":"{}"}]}}"#,
+];
+
+#[test]
+fn what_was_only_announced_is_told_at_the_end() {
+    let answer = whole(ANNOUNCED, &options()).unwrap();
+    let chunks = stream(ANNOUNCED, &options());
+    let message = &answer["choices"][0]["message"];
+    assert_eq!(message["content"], "Look:");
+    let calls: Vec<_> = message["tool_calls"].as_array().unwrap().iter().collect();
+    assert_eq!(calls.len(), 2, "{message}");
+    assert_eq!(calls[0]["function"]["arguments"], "{\"a\":1}");
+    assert_eq!(calls[1]["function"]["name"], "find");
+    assert_eq!(answer["choices"][0]["finish_reason"], "tool_calls");
+    assert_eq!(content(&chunks), "Look:");
+}
+
+#[test]
+fn nothing_that_was_said_is_shown_in_debug() {
+    let data = br#"{"type":"response.output_text.delta","item_id":"secret","delta":"secret"}"#;
+    let said = Limits {
+        stop: vec!["secret".into()],
+        max_tokens: None,
+    };
+    let mut chat = ChatStream::new(ReasoningFormat::default(), said.clone());
+    let event = Event::parse(data);
+    let mut shown = vec![format!("{said:?} {event:?}")];
+    chat.on(&event, &mut |delta| shown.push(format!("{delta:?}")));
+    let body = br#"{"model":"secret","messages":[{"role":"user","content":"secret"}]}"#;
+    let translated = translate(body, ReasoningFormat::default()).unwrap();
+    shown.push(format!("{translated:?}"));
+    assert!(
+        shown.len() > 2 && !shown.concat().contains("secret"),
+        "{shown:?}"
+    );
+}
 
 const REFUSAL: &[&str] = &[
     CREATED,
