@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::value::RawValue;
 
 use super::threads::Thread;
-use crate::{ApiError, json::Object};
+use crate::{
+    ApiError,
+    json::{JsonStr, Object},
+};
 
 crate::json::never_shown!(Portable);
 
@@ -182,20 +185,15 @@ struct Sealed {
 
 impl Sealed {
     fn of(item: &RawValue) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Item<'a> {
-            #[serde(borrow)]
-            r#type: Option<Cow<'a, str>>,
-            #[serde(borrow)]
-            encrypted_content: Option<&'a RawValue>,
-        }
-        let item = serde_json::from_str::<Item>(item.get()).ok()?;
-        let is_whole_history = match item.r#type.as_deref()? {
+        // Of a field given twice, the upstream reads the later.
+        let item: Object = serde_json::from_str(item.get()).ok()?;
+        let kind = item.field("type").and_then(JsonStr::new)?;
+        let is_whole_history = match kind.decode().as_ref() {
             "reasoning" => false,
             "compaction" | "compaction_summary" | "context_compaction" => true,
             _ => return None,
         };
-        let digest = digest(item.encrypted_content?.get().as_bytes());
+        let digest = digest(item.field("encrypted_content")?.get().as_bytes());
         Some(Self {
             digest,
             is_whole_history,
