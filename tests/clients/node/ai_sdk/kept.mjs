@@ -11,7 +11,7 @@ function referred(step) {
   return input.filter((item) => item.type === "item_reference").length;
 }
 
-export async function kept(model) {
+export async function kept(model, openai) {
   const common = { model, maxRetries: 0, reasoning: "low", include: { requestBody: true } };
 
   const turns = [{ role: "user", content: "think first" }];
@@ -24,6 +24,14 @@ export async function kept(model) {
   const stream = streamText({ ...common, messages: turns });
   assert.equal(await stream.text, "You said: a third");
   proved("a conversation with reasoning, by reference (`store`)");
+
+  const search = { ...common, tools: { web_search: openai.tools.webSearch({}) } };
+  const found = await generateText({ ...search, prompt: "search the web" });
+  const after = [{ role: "user", content: "search the web" }, ...found.response.messages, { role: "user", content: "hello" }];
+  const rest = await generateText({ ...search, messages: after });
+  assert.equal(rest.text, "You said: hello");
+  assert.equal(referred(rest), 1, "the search");
+  proved("a conversation with a web search, by reference (`store`)");
 
   const weather = tool({ inputSchema: z.object({ city: z.string() }), execute: () => "18 degrees" });
   const steps = { ...common, tools: { weather }, stopWhen: isStepCount(3) };
