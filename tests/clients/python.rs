@@ -6,7 +6,7 @@ use std::time::Duration;
 use fake_openai::FakeOpenAi;
 
 use crate::child::{command, installed};
-use crate::sdk::{everywhere, follows_a_switch, play, suite};
+use crate::sdk::{follows_a_switch, play, suite};
 use crate::stage::{Backend, Stage};
 
 pub(crate) fn interpreter() -> Command {
@@ -75,12 +75,12 @@ fn the_python_library_works_as_the_table_of_fidelity_says() {
 
 #[test]
 fn python_goes_on_from_answers() {
-    everywhere(|| python("responses_state.py"), |_| {});
+    suite(|| python("responses_state.py"), |_| {});
 }
 
 #[test]
 fn python_completes_text() {
-    everywhere(|| python("completions.py"), |_| {});
+    suite(|| python("completions.py"), |_| {});
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn the_very_next_request_is_served_by_the_profile_that_was_chosen() {
 
 #[test]
 fn python_uses_responses_over_websocket() {
-    everywhere(|| python("responses_ws.py"), |_| {});
+    suite(|| python("responses_ws.py"), |_| {});
 }
 
 #[test]

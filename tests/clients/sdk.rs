@@ -17,7 +17,7 @@ pub(crate) fn suite(script: fn() -> Command, check: fn(&Stage)) {
 
 /// Runs a script against the fake alone, then through the router with either kind of login, and
 /// has `check` look at what the fake was sent.
-pub(crate) fn everywhere(script: fn() -> Command, check: fn(&Stage)) -> [Outcome; 3] {
+fn everywhere(script: fn() -> Command, check: fn(&Stage)) -> [Outcome; 3] {
     [Backend::Direct, Backend::ChatGpt, Backend::ApiKey].map(|backend| {
         let stage = Stage::new(backend);
         let outcome = play(&stage, &mut script()).succeeded(&format!("{backend:?}"));

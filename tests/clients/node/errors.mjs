@@ -67,6 +67,12 @@ assert(error instanceof OpenAI.BadRequestError, error);
 assert.equal(error.param, "messages[0].role");
 proved("`BadRequestError` that names the message");
 
+for (const stream of [false, true]) {
+  const early = await caught(() => chat(stream, "fail at once with rate_limit_exceeded"));
+  assert(early instanceof OpenAI.RateLimitError && early.code === "rate_limit_exceeded", early);
+}
+proved("chat: a stream that fails before any text has the status of the failure");
+
 const broken = await caught(() => chat(true, "fail with server_error"));
 assert(broken instanceof OpenAI.APIError && !broken.status, broken);
 assert.match(broken.message, /The prompt asked for it/);

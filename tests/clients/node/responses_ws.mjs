@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { execSync } from "node:child_process";
 import OpenAI from "openai";
 import { ResponsesWS } from "openai/resources/responses/ws";
+import { nextCall } from "./fake.mjs";
+import { proved, table } from "./report.mjs";
 
 const client = new OpenAI({ maxRetries: 0 });
 const model = "gpt-5.2-codex";
@@ -35,11 +37,6 @@ const connect = (options) => {
   return socket;
 };
 
-const nextCall = async (fault) => {
-  const url = `${process.env.FAKE_URL}/fake/faults`;
-  assert((await fetch(url, { method: "POST", body: JSON.stringify(fault) })).ok);
-};
-
 const socket = connect();
 if (process.argv[2]) {
   assert.equal(said(await turn(socket, { input: "one" })), "You said: one");
@@ -49,13 +46,18 @@ if (process.argv[2]) {
   process.exit(0);
 }
 
+table("Responses over WebSocket");
+
 const first = await turn(socket, { input: "good morning", instructions: "Be brief.", temperature: 0.2 });
 assert.equal(said(first), "You said: good morning");
+assert.equal(first[0].type, "response.created");
+proved("a turn, its events as they come");
 const numbers = Array.from({ length: 30 }, (_, n) => n + 1).join(" ");
 const previous_response_id = first.at(-1).response.id;
 const second = await turn(socket, { input: "count to 30", previous_response_id, store: false });
 assert.equal(said(second), numbers);
 assert.deepEqual(second.map((event) => event.sequence_number), [...second.keys()]);
+proved("a second turn by `previous_response_id`, not stored");
 
 const tools = [
   {
@@ -81,13 +83,20 @@ const answered = await turn(socket, {
   store: false,
 });
 assert.equal(said(answered), "The tool answered: 18 degrees");
+proved("a function tool, there and back");
 
 const body = { error: { message: "Too fast.", type: "requests", code: "rate_limit_exceeded" } };
 await nextCall({ kind: "status", status: 429, body });
 const [error] = await turn(socket, { input: "hello" });
 assert.equal(error.status, 429);
 assert.equal(error.error.code, "rate_limit_exceeded");
+assert.equal(error.error.message, "Too fast.");
 assert.equal(said(await turn(socket, { input: "hello" })), "You said: hello");
+proved("an error as an event, after which the connection goes on");
+const [unknown] = await turn(socket, { input: "hello", previous_response_id: "resp_unknown", store: false });
+assert.equal(unknown.error.code, "previous_response_not_found");
+assert.equal(said(await turn(socket, { input: "hello" })), "You said: hello");
+proved("`previous_response_not_found` for an id that is unknown");
 socket.close();
 
 // With compression, which this library leaves off by itself.
@@ -97,4 +106,5 @@ for (const input of ["hello", "hello again"]) {
   assert.equal(said(await turn(compressing, { input, instructions })), `You said: ${input}`);
 }
 assert.match(compressing.socket.platformSocket.extensions, /permessage-deflate/);
+proved("compression (`permessage-deflate`)");
 compressing.close();

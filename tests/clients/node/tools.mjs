@@ -18,7 +18,7 @@ function tool(name, argument, answer) {
   return { type: "function", function: { name, description: name, parameters, parse: JSON.parse, function: run } };
 }
 
-table("Tools");
+table("Tools of chat completions");
 for (const stream of [false, true]) {
   asked.length = 0;
   const runner = client.chat.completions.runTools({

@@ -82,6 +82,12 @@ for wrong in ({"role": "wizard", "content": "x"}, {"content": "y"}):
         assert error.param.startswith("messages[1]"), error.body
 report.proved("`BadRequestError` that names the message")
 
+# Before the first chunk an error is an answer like any other, streamed or not.
+for stream in (False, True):
+    error = caught(chat, stream=stream, said="fail at once with rate_limit_exceeded")
+    assert type(error) is openai.RateLimitError and error.code == "rate_limit_exceeded", error
+report.proved("chat: a stream that fails before any text has the status of the failure")
+
 # After the first chunk an error can only be an event of the stream; it is never a clean end.
 error = caught(chat, stream=True, said="fail with server_error")
 assert not isinstance(error, openai.APIStatusError), error

@@ -69,7 +69,11 @@ every(chat, {
     "safety_identifier": "hash-of-ada",
 })
 
-report.parameter("service_tier", chat(service_tier="priority"), "`service_tier` priority")
+priority = {"service_tier": "priority"}
+report.parameter("service_tier", chat(**priority), "`service_tier` priority, said in the answer")
+assert chat(**priority)().parse().service_tier == "priority"
+*_, last = chat(**priority, stream=True)().parse()
+assert last.service_tier == "priority", last
 for name in ("max_tokens", "max_completion_tokens"):
     assert report.parameter(name, chat(**{name: 5})) == "ok"
     short = chat(**{name: 5})().parse().choices[0]
@@ -94,7 +98,6 @@ report.table("Parameters of Responses")
 every(responses, {
     "temperature": 0,
     "top_p": 0.5,
-    "max_output_tokens": 5000,
     "max_tool_calls": 3,
     "parallel_tool_calls": False,
     "truncation": "auto",
@@ -109,3 +112,17 @@ every(responses, {
     "text": {"verbosity": "low"},
 })
 arrived()
+
+report.parameter("service_tier", responses(**priority), "`service_tier` priority, said in the answer")
+assert responses(**priority)().parse().service_tier == "priority"
+
+# A limit of tokens ends the answer, and says so.
+limit = {"max_output_tokens": 16}
+assert report.parameter("max_output_tokens", responses(**limit)) == "ok"
+cut = responses(**limit)().parse()
+assert cut.status == "incomplete", cut
+assert cut.incomplete_details.reason == "max_output_tokens", cut
+assert cut.output_text.startswith("1 2 3") and len(cut.output_text) < 70, cut
+*events, last = responses(**limit, stream=True)().parse()
+assert last.type == "response.incomplete" and last.response.output_text == cut.output_text, last
+assert [e.text for e in events if e.type == "response.output_text.done"] == [cut.output_text]

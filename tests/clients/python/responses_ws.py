@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
-import urllib.request
 
 from openai import AsyncOpenAI, OpenAI
+
+import fake
+import report
 
 client = OpenAI(max_retries=0)
 MODEL = "gpt-5.2-codex"
@@ -23,12 +24,6 @@ TOOL = {
         "additionalProperties": False,
     },
 }
-
-
-def next_call(**fault):
-    """Has the fake fail once."""
-    request = urllib.request.Request(os.environ["FAKE_URL"] + "/fake/faults", method="POST")
-    urllib.request.urlopen(request, json.dumps(fault).encode()).close()
 
 
 def turn(connection, **fields):
@@ -54,6 +49,7 @@ if len(sys.argv) > 1:
         assert said(turn(connection, input="two")) == "You said: two"
     raise SystemExit(0)
 
+report.table("Responses over WebSocket")
 # Two turns, with what the public API takes; then a tool, there and back.
 with client.responses.connect() as connection:
     first = turn(connection, input="good morning", instructions="Be brief.", temperature=0.2)
@@ -61,10 +57,12 @@ with client.responses.connect() as connection:
     assert first[0].type == "response.created", first[0]
     final = first[-1].response
     assert final.output_text == "You said: good morning", final
+    report.proved("a turn, its events as they come")
     second = turn(connection, input="count to 30", previous_response_id=final.id, store=False)
     assert said(second) == " ".join(str(n) for n in range(1, 31)), second
     numbers = [event.sequence_number for event in second]
     assert numbers == list(range(len(numbers))), numbers
+    report.proved("a second turn by `previous_response_id`, not stored")
 
     asked = turn(connection, input='call weather {"city": "Paris"}', tools=[TOOL], store=False)
     response = asked[-1].response
@@ -75,17 +73,21 @@ with client.responses.connect() as connection:
         connection, input=[result], tools=[TOOL], store=False, previous_response_id=response.id
     )
     assert said(answered) == "The tool answered: 18 degrees", answered
+    report.proved("a function tool, there and back")
 
     # An error is an event, and the connection goes on.
     body = {"error": {"message": "Too fast.", "type": "requests", "code": "rate_limit_exceeded"}}
-    next_call(kind="status", status=429, body=body)
+    fake.next_call(kind="status", status=429, body=body)
     [error] = turn(connection, input="hello")
     assert error.type == "error" and error.status == 429, error
     assert error.error.code == "rate_limit_exceeded", error
     assert error.error.message == "Too fast.", error
+    assert said(turn(connection, input="hello")) == "You said: hello"
+    report.proved("an error as an event, after which the connection goes on")
     [error] = turn(connection, input="hello", previous_response_id="resp_unknown", store=False)
     assert error.error.code == "previous_response_not_found", error
     assert said(turn(connection, input="hello")) == "You said: hello"
+    report.proved("`previous_response_not_found` for an id that is unknown")
 
 # With compression, which this library leaves off by itself.
 options = {"compression": "deflate", "max_size": 1 << 26}
@@ -96,6 +98,7 @@ with client.responses.connect(websocket_connection_options=options) as connectio
     for text in ("hello", "hello again"):
         events = turn(connection, input=text, instructions=story)
         assert said(events) == "You said: " + text, events[-1].type
+report.proved("compression (`permessage-deflate`)")
 
 
 async def many():
@@ -118,3 +121,4 @@ async def many():
 
 
 asyncio.run(many())
+report.proved("ten connections side by side")

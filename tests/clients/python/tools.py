@@ -8,7 +8,7 @@ import report
 
 client = OpenAI(max_retries=0)
 MODEL = "gpt-5.2-codex"
-report.table("Tools")
+report.table("Tools of chat completions")
 
 
 def tool(name, argument):

@@ -70,7 +70,7 @@
 //! | `send an unknown event` | an event and an item of types nobody knows |
 //! | `stop at max_output_tokens`, `stop at content_filter` | an answer that is incomplete for this reason |
 //! | `fail with CODE` | text, then `response.failed` with this code |
-//! | `fail at once with CODE` | `response.failed` with this code, and nothing before it |
+//! | `fail at once with CODE` | `response.failed` with this code, and nothing before it; a chat completion has its status |
 //!
 //! An input that ends in outputs of tools is answered by quoting them, one that ends in a
 //! compaction trigger by one compaction item. Arguments that nobody spelled out are made from the

@@ -91,6 +91,11 @@ impl Shared {
         lock(&self.stored).get(response_id).cloned()
     }
 
+    /// The first thing that is found in what is stored.
+    pub(crate) fn find_stored<T>(&self, find: impl Fn(&Stored) -> Option<T>) -> Option<T> {
+        lock(&self.stored).values().find_map(find)
+    }
+
     pub(crate) fn forget(&self, response_id: &str) {
         lock(&self.stored).remove(response_id);
     }

@@ -3,6 +3,7 @@ import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { forClient, table } from "../report.mjs";
 import { errors } from "./errors.mjs";
+import { kept } from "./kept.mjs";
 import { objects } from "./objects.mjs";
 import { text } from "./text.mjs";
 import { tools } from "./tools.mjs";
@@ -19,12 +20,13 @@ const compatible = createOpenAICompatible({
   supportsStructuredOutputs: true,
 });
 
-for (const [client, model] of [
-  ["`openai(…)`", openai(id)],
+// What is kept at the server is for Responses alone.
+for (const [client, model, ...more] of [
+  ["`openai(…)`", openai(id), kept],
   ["`openai.chat(…)`", openai.chat(id)],
   ["`openai-compatible`", compatible(id)],
 ]) {
   forClient(client);
   table("Vercel's AI SDK");
-  for (const topic of [text, tools, objects, errors]) await topic(model, openai);
+  for (const topic of [text, tools, objects, errors, ...more]) await topic(model, openai);
 }

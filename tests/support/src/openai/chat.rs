@@ -85,6 +85,7 @@ pub(super) struct Completion {
     pub(super) id: String,
     pub(super) created: i64,
     pub(super) model: Value,
+    pub(super) service_tier: String,
     pub(super) items: Vec<Numbered>,
     pub(super) ending: Ending,
     pub(super) usage: Value,
@@ -109,6 +110,7 @@ impl Completion {
             id: format!("chatcmpl-{serial:032x}"),
             created: jiff::Timestamp::now().as_second(),
             model: body["model"].clone(),
+            service_tier: service_tier(body),
             usage: usage(&prompt, &script, choices),
             items: numbered(script.items, serial),
             ending: script.ending,
@@ -128,6 +130,19 @@ impl Completion {
         }
     }
 
+    /// The status of a failure before there is any answer: also a stream has not begun then.
+    fn refusal(&self, streamed: bool) -> Option<ApiError> {
+        let Ending::Failed { code, message } = &self.ending else {
+            return None;
+        };
+        let status = match code.as_str() {
+            "rate_limit_exceeded" => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let begun = streamed && !self.items.is_empty();
+        (!begun).then(|| ApiError::new(status, message, None, Some(code)))
+    }
+
     fn whole(&self) -> Value {
         let choice = |index| {
             json!({
@@ -138,7 +153,7 @@ impl Completion {
         json!({
             "id": self.id, "object": "chat.completion", "created": self.created,
             "model": self.model, "choices": (0..self.choices).map(choice).collect::<Vec<_>>(),
-            "usage": self.usage, "service_tier": "default", "system_fingerprint": null,
+            "usage": self.usage, "service_tier": self.service_tier, "system_fingerprint": null,
         })
     }
 
@@ -195,7 +210,10 @@ pub(super) fn chat_annotation(annotation: &Value) -> Value {
 
 fn reply(shared: &Arc<Shared>, call: &Call, organization: &str) -> Response {
     let completion = Completion::new(shared, call);
-    let mut response = if call.json["stream"] == Value::Bool(true) {
+    let stream = call.json["stream"] == Value::Bool(true);
+    let mut response = if let Some(error) = completion.refusal(stream) {
+        error.into_response()
+    } else if stream {
         let with_usage = call.json["stream_options"]["include_usage"] == Value::Bool(true);
         let mut response = streamed(shared, call, chat_stream::chunks(completion, with_usage));
         set(
@@ -204,9 +222,6 @@ fn reply(shared: &Arc<Shared>, call: &Call, organization: &str) -> Response {
             "text/event-stream; charset=utf-8",
         );
         response
-    } else if let Ending::Failed { code, message } = completion.ending {
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        ApiError::new(status, &message, None, Some(&code)).into_response()
     } else {
         answer(StatusCode::OK, &completion.whole())
     };
@@ -222,6 +237,12 @@ fn numbered(items: Vec<Item>, serial: u64) -> Vec<Numbered> {
         sealed: None,
     };
     items.into_iter().enumerate().map(number).collect()
+}
+
+/// The tier that serves: the one that was asked for, if one was.
+fn service_tier(body: &Value) -> String {
+    let tier = body["service_tier"].as_str().filter(|tier| *tier != "auto");
+    tier.unwrap_or("default").to_owned()
 }
 
 fn stops(stop: &Value) -> Vec<String> {

@@ -56,7 +56,7 @@ impl Frame {
         let mut common = json!({
             "id": completion.id, "object": "chat.completion.chunk",
             "created": completion.created, "model": completion.model,
-            "service_tier": "default", "system_fingerprint": null,
+            "service_tier": completion.service_tier, "system_fingerprint": null,
         });
         if with_usage {
             common["usage"] = Value::Null;

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde_json::Value;
 
-use super::{ApiError, Stored, body_with_model, check_fields, organization};
+use super::{ApiError, Stored, body_with_model, check_fields, organization, stored};
 use crate::answers::{answer, set};
 use crate::intake::Call;
 use crate::responses::{Problem, Reply, check_input};
@@ -53,6 +53,7 @@ pub(super) async fn create(
     State(shared): State<Arc<Shared>>,
     Extension(call): Extension<Call>,
 ) -> Response {
+    let call = stored::resolved(&shared, call);
     match accepted(&shared, &call) {
         Ok(organization) => reply(&shared, &call, &organization),
         Err(error) => error.into_response(),
@@ -96,8 +97,8 @@ fn accepted(shared: &Shared, call: &Call) -> Result<String, ApiError> {
     }
     let continued = body["previous_response_id"].as_str();
     let unknown = |id: &str| {
-        let stored = shared.stored(id);
-        !stored.is_some_and(|response| response.belongs_to(&organization))
+        let response = shared.stored(id);
+        !response.is_some_and(|response| response.belongs_to(&organization))
     };
     if continued.is_some_and(unknown) {
         let message = format!(
@@ -116,8 +117,8 @@ fn reply(shared: &Arc<Shared>, call: &Call, organization: &str) -> Response {
     if call.json["store"] != false {
         let before = call.json["previous_response_id"].as_str();
         let before = before.and_then(|id| shared.stored(id));
-        let stored = Stored::new(organization, &call.json, before.as_ref(), reply.whole());
-        shared.store(reply.id(), stored);
+        let response = Stored::new(organization, &call.json, before.as_ref(), reply.whole());
+        shared.store(reply.id(), response);
     }
     let mut response = if call.json["stream"] == Value::Bool(true) {
         let mut response = reply.stream(shared, call, true);

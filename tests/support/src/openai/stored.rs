@@ -47,6 +47,44 @@ impl Stored {
     pub(super) fn belongs_to(&self, owner: &str) -> bool {
         self.owner == owner
     }
+
+    /// An item of the answer, or of what was said before it.
+    fn item(&self, id: &str) -> Option<&Value> {
+        let output = self.object["output"].as_array().into_iter().flatten();
+        self.input
+            .iter()
+            .chain(output)
+            .find(|item| item["id"] == *id)
+    }
+}
+
+/// The call with kept items in place of the references to them. Other references stay, to be
+/// refused.
+pub(super) fn resolved(shared: &Shared, mut call: Call) -> Call {
+    let mut items = call.json["input"].as_array().into_iter().flatten();
+    if !items.any(is_reference) {
+        return call;
+    }
+    let Ok(owner) = organization(shared, &call) else {
+        return call;
+    };
+    let body = Arc::make_mut(&mut call.json);
+    let items = body.get_mut("input").and_then(Value::as_array_mut);
+    for item in items.into_iter().flatten() {
+        if let Some(kept) = referred(shared, &owner, item) {
+            *item = kept;
+        }
+    }
+    call
+}
+
+fn is_reference(item: &Value) -> bool {
+    item["type"] == "item_reference"
+}
+
+fn referred(shared: &Shared, owner: &str, item: &Value) -> Option<Value> {
+    let id = item["id"].as_str().filter(|_| is_reference(item))?;
+    shared.find_stored(|kept| kept.item(id).filter(|_| kept.belongs_to(owner)).cloned())
 }
 
 /// An input item as the list of them shows it.

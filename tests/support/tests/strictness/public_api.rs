@@ -30,6 +30,43 @@ async fn the_public_api_answers_whole_and_remembers_what_it_answered() {
     assert_eq!(key.status(), StatusCode::UNAUTHORIZED);
 }
 
+#[tokio::test]
+async fn an_item_that_is_kept_may_stand_for_itself() {
+    let setup = Setup::new().await;
+    let ask = |body: Value| {
+        let request = setup.api("responses", &body);
+        async { json_of(request.send().await.unwrap()).await }
+    };
+    let first = ask(json!({"model": "gpt-5.5", "input": "think first"})).await;
+    let again = |id: &Value| {
+        let items = json!([
+            {"type": "item_reference", "id": id}, {"role": "user", "content": "hi"},
+        ]);
+        json!({"model": "gpt-5.5", "input": items, "store": false})
+    };
+    let thought = &first["output"][0];
+    let answer = ask(again(&thought["id"])).await;
+    assert_eq!(answer["output"][0]["content"][0]["text"], "You said: hi");
+    let unkept = ask(again(&answer["output"][0]["id"])).await;
+    let message = unkept["error"]["message"].as_str().unwrap();
+    assert!(message.contains("not persisted"), "{message}");
+}
+
+#[tokio::test]
+async fn a_chat_that_fails_before_it_begins_has_the_status_of_the_failure() {
+    let setup = Setup::new().await;
+    for (said, streamed, status) in [
+        ("fail at once with rate_limit_exceeded", true, 429),
+        ("fail at once with server_error", false, 500),
+        ("fail with rate_limit_exceeded", true, 200),
+    ] {
+        let messages = json!([{"role": "user", "content": said}]);
+        let body = json!({"model": "gpt-5.5", "messages": messages, "stream": streamed});
+        let answer = setup.api("chat/completions", &body).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{said}");
+    }
+}
+
 fn weather() -> Value {
     json!([{"type": "function", "function": {"name": "get_weather", "parameters": {}}}])
 }
