@@ -44,7 +44,7 @@ export async function tools(model) {
   }
   proved("`toolChoice`: required, a tool, none");
 
-  // A result may be content: text and an image.
+  // A result may be content in parts.
   const camera = tool({
     inputSchema: z.object({}),
     execute: () => "a cat",
