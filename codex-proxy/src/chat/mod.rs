@@ -53,6 +53,7 @@
 
 mod cut;
 pub(crate) mod deltas;
+mod items;
 mod layer;
 mod messages;
 pub mod parameters;

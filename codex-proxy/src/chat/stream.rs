@@ -4,7 +4,11 @@ use serde_json::value::RawValue;
 
 pub(crate) use super::cut::Cutter;
 pub use super::cut::Limits;
-use super::{ReasoningFormat, cut::Cut};
+use super::{
+    ReasoningFormat,
+    cut::Cut,
+    items::{OpenItems, ToolCall},
+};
 use crate::{
     error::ApiError,
     json::{Escaped, EscapedBuf, lenient},
@@ -92,7 +96,7 @@ pub struct ChatStream {
     cutter: Option<Cutter>,
     /// Text that passed the cutter, kept for its room.
     escaped: EscapedBuf,
-    items: Vec<OpenItem>,
+    items: OpenItems,
     thought: Thought,
     tool_calls: usize,
     started: bool,
@@ -109,57 +113,6 @@ enum Thought {
     InTag,
 }
 
-/// An item of the output, and what of it was given to the client.
-#[derive(Debug)]
-struct OpenItem {
-    family: Family,
-    output_index: Option<u64>,
-    id: String,
-    call: Option<ToolCall>,
-    /// Parts of which something was given: what their item repeats at its end is not given again.
-    given: Vec<(DeltaKind, u64)>,
-    annotated: bool,
-    /// Its text was given.
-    spoke: bool,
-    done: bool,
-}
-
-impl OpenItem {
-    fn new(family: Family) -> Self {
-        Self {
-            family,
-            output_index: None,
-            id: String::new(),
-            call: None,
-            given: Vec::new(),
-            annotated: false,
-            spoke: false,
-            done: false,
-        }
-    }
-
-    fn locate(&mut self, place: Place<'_>) {
-        self.output_index = self.output_index.or(place.output_index);
-        if let Some(id) = place.item_id.filter(|_| self.id.is_empty()) {
-            self.id = id.as_str().into();
-        }
-    }
-
-    fn may_be_at(&self, index: Option<u64>) -> bool {
-        index.is_none() || self.output_index.is_none()
-    }
-
-    fn is_nowhere(&self) -> bool {
-        self.output_index.is_none() && self.id.is_empty()
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct ToolCall {
-    index: usize,
-    custom: bool,
-}
-
 impl ChatStream {
     /// A new answer.
     #[must_use]
@@ -168,7 +121,7 @@ impl ChatStream {
             reasoning,
             cutter: Cutter::new(limits),
             escaped: EscapedBuf::default(),
-            items: Vec::new(),
+            items: OpenItems::default(),
             thought: Thought::None,
             tool_calls: 0,
             started: false,
@@ -190,12 +143,12 @@ impl ChatStream {
         match event {
             Event::Started(response) => self.start(response, sink),
             Event::ItemAdded(place, item) => {
-                let at = self.item(*place, item.family());
+                let at = self.items.at(*place, item.family());
                 return self.announce(at, item, sink);
             }
             Event::Delta(kind, place, text) => return self.delta(*kind, *place, *text, sink),
             Event::AnnotationAdded(place, annotation) => {
-                let at = self.item(*place, Family::Message);
+                let at = self.items.at(*place, Family::Message);
                 self.items[at].annotated = true;
                 sink(Delta::Annotation(annotation));
             }
@@ -214,31 +167,6 @@ impl ChatStream {
                 model: response.model(),
             });
         }
-    }
-
-    /// The item that an event speaks of, known from now on.
-    fn item(&mut self, place: Place<'_>, family: Family) -> usize {
-        let at = self.known_item(place, family).unwrap_or_else(|| {
-            self.items.push(OpenItem::new(family));
-            self.items.len() - 1
-        });
-        self.items[at].locate(place);
-        at
-    }
-
-    /// By its position, else by its id: some upstreams give an item another id in each event. An
-    /// event that says neither speaks of the item under way, and the other way round.
-    fn known_item(&self, place: Place<'_>, family: Family) -> Option<usize> {
-        let find = |test: &dyn Fn(&OpenItem) -> bool| self.items.iter().rposition(test);
-        let id = place.item_id.map(Escaped::as_str).unwrap_or_default();
-        let index = place.output_index;
-        let under_way = |item: &OpenItem| item.family == family && !item.done;
-        if index.is_none() && id.is_empty() {
-            return find(&under_way);
-        }
-        find(&|item| index.is_some() && item.output_index == index)
-            .or_else(|| find(&|item| !id.is_empty() && item.id == id && item.may_be_at(index)))
-            .or_else(|| find(&|item| under_way(item) && item.is_nowhere()))
     }
 
     fn announce(&mut self, at: usize, item: &Item<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
@@ -275,7 +203,7 @@ impl ChatStream {
         if text.as_str().is_empty() {
             return Step::Open;
         }
-        let at = self.item(place, kind.family());
+        let at = self.items.at(place, kind.family());
         let item = &mut self.items[at];
         // Without its beginning, a call's arguments are given with the finished item.
         let is_call = matches!(kind, DeltaKind::Arguments | DeltaKind::CustomInput);
@@ -316,14 +244,11 @@ impl ChatStream {
 
     /// Text of a message. A second message is a paragraph of its own: a chat has one text alone.
     fn said(&mut self, at: usize, text: Escaped<'_>, sink: &mut impl FnMut(Delta<'_>)) -> Step {
-        if !std::mem::replace(&mut self.items[at].spoke, true) {
-            let mut others = self.items.iter().enumerate();
-            let after_another = others.any(|(other, item)| other != at && item.spoke);
-            if after_another && self.thought != Thought::InTag {
-                let step = self.content(Escaped::plain(r"\n\n"), sink);
-                if step != Step::Open {
-                    return step;
-                }
+        let begins = !std::mem::replace(&mut self.items[at].spoke, true);
+        if begins && self.items.others_spoke(at) && self.thought != Thought::InTag {
+            let step = self.content(Escaped::plain(r"\n\n"), sink);
+            if step != Step::Open {
+                return step;
             }
         }
         self.content(text, sink)
@@ -386,7 +311,7 @@ impl ChatStream {
         item: &Item<'_>,
         sink: &mut impl FnMut(Delta<'_>),
     ) -> Step {
-        let at = self.item(place, item.family());
+        let at = self.items.at(place, item.family());
         self.item_done(at, item, sink)
     }
 
@@ -514,7 +439,7 @@ impl ChatStream {
             let Some(item) = Item::parse(raw) else {
                 continue;
             };
-            let Some(at) = self.untold(&item, told) else {
+            let Some(at) = self.items.untold(&item, told) else {
                 continue;
             };
             let step = self.item_done(at, &item, sink);
@@ -523,27 +448,6 @@ impl ChatStream {
             }
         }
         Step::Open
-    }
-
-    /// The item that one of the last event completes, if any. Its position says nothing here: some
-    /// upstreams leave others out.
-    fn untold(&mut self, item: &Item<'_>, told: usize) -> Option<usize> {
-        let (id, family) = (item.id().unwrap_or_default(), item.family());
-        let of_family = |it: &OpenItem| it.family == family;
-        let (before, after) = self.items.split_at(told);
-        let same = before
-            .iter()
-            .position(|it| !it.id.is_empty() && it.id == id.as_str());
-        if same.is_some() {
-            return same;
-        }
-        let open = before.iter().position(|it| of_family(it) && !it.done);
-        if open.is_some() || before.iter().any(of_family) {
-            return open;
-        }
-        let at = told + after.len();
-        self.items.push(OpenItem::new(family));
-        Some(at)
     }
 
     fn finish(
