@@ -3,10 +3,10 @@
 use std::{fmt, mem, sync::Arc};
 
 use codex_auth::RouteHint;
-use http::Extensions;
+use http::{Extensions, StatusCode};
 use serde_json::value::RawValue;
 
-use super::memory::{ConnectionMemory, Draft, Key, ResponseMemory, Turn};
+use super::memory::{ConnectionMemory, Draft, KeptItem, Key, ResponseMemory, Turn};
 use crate::{
     error::ApiError,
     json::{JsonStr, Object},
@@ -43,10 +43,9 @@ impl Memories {
         self.each().find_map(|memory| memory.find(&key))
     }
 
-    pub(super) fn item(&self, id: &str) -> Option<Box<RawValue>> {
+    pub(super) fn item(&self, id: &str) -> Option<KeptItem> {
         let key = self.key(id);
-        let turn = self.each().find_map(|memory| memory.find_item(&key))?;
-        turn.item(id)
+        self.each().find_map(|memory| memory.find_item(&key))
     }
 
     pub(super) fn delete(&self, id: &str) -> bool {
@@ -146,6 +145,37 @@ impl fmt::Debug for OpenTurn {
 pub(super) struct Amendments<'a> {
     pub(super) previous_response_id: Option<&'a RawValue>,
     pub(super) store: Option<bool>,
+}
+
+/// How much of what is kept a request may still bring along: with it, it must be no larger than a
+/// body may be. Counted before anything is copied, since a short id stands for any size.
+pub(super) struct Room {
+    left_bytes: usize,
+}
+
+impl Room {
+    pub(super) fn beside(body: &[u8], body_limit_bytes: usize) -> Self {
+        let left_bytes = body_limit_bytes.saturating_sub(body.len());
+        Self { left_bytes }
+    }
+
+    /// # Errors
+    /// 413, naming the parameter that asked for too much.
+    pub(super) fn take(&mut self, bytes: usize, param: &str) -> Result<(), ApiError> {
+        let left_bytes = self.left_bytes.checked_sub(bytes);
+        self.left_bytes = left_bytes.ok_or_else(|| too_long(param))?;
+        Ok(())
+    }
+}
+
+fn too_long(param: &str) -> ApiError {
+    let message = format!(
+        "with what is kept of the conversation, to which `{param}` refers, the request is larger \
+         than the router accepts: begin a new conversation with what matters of it"
+    );
+    ApiError::invalid_request("request_too_large", message)
+        .with_status(StatusCode::PAYLOAD_TOO_LARGE)
+        .with_param(param)
 }
 
 /// The answer that a request wants to go on from is not there.

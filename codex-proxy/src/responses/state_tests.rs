@@ -230,6 +230,24 @@ async fn a_conversation_that_outgrew_the_limit_of_bodies_is_refused() {
 }
 
 #[tokio::test]
+async fn references_that_stand_for_more_than_a_body_may_hold_are_refused() {
+    let bench = Bench::on_a_connection(ResponsesLayer::new().with_body_limit(100_000));
+    let text = "x".repeat(20_000);
+    let item = json!({"type": "message", "role": "user", "id": "m", "content": text});
+    let warm_up = json!({"input": [item], "generate": false});
+    bench.ask(warm_up).await.unwrap();
+    let references = |count| json!({"input": vec![json!({"id": "m"}); count]});
+    bench.ask(references(4)).await.unwrap();
+    assert_eq!(bench.last_input(), ["m", "m", "m", "m"]);
+    for count in [6, 1000] {
+        let error = bench.ask(references(count)).await.unwrap_err();
+        assert_eq!(error.status.as_u16(), 413);
+        assert_eq!(error.param.as_deref(), Some("input"));
+    }
+    assert_eq!(bench.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn a_connection_remembers_its_answers_whatever_is_stored() {
     for layer in [ResponsesLayer::new(), Bench::new().layer] {
         let bench = Bench::on_a_connection(layer);

@@ -35,7 +35,8 @@ use std::{
 };
 
 use shelf::Shelf;
-pub(super) use turn::{Draft, Key, Turn, in_brackets};
+use turn::Item;
+pub(super) use turn::{Draft, KeptItem, Key, Turn, in_brackets};
 
 /// How much is kept, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +94,7 @@ impl ResponseMemory {
         self.shelf().find(key)
     }
 
-    /// The turn that an item of this id belongs to.
-    pub(super) fn find_item(&self, key: &Key) -> Option<Arc<Turn>> {
+    pub(super) fn find_item(&self, key: &Key) -> Option<KeptItem> {
         self.shelf().find_item(key)
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Key, MemoryLimits, Turn};
+use super::{Item, KeptItem, Key, MemoryLimits, Turn};
 
 /// Conversations, each a tree of turns that is held and let go as a whole, so that the sum of
 /// their sizes is the memory in use: a turn holds on to all before it.
@@ -17,7 +17,7 @@ pub(super) struct Shelf {
     /// The conversations in the order in which they were last used.
     in_order: BTreeMap<u64, Number>,
     answers: HashMap<Key, Held>,
-    items: HashMap<Key, Arc<Turn>>,
+    items: HashMap<Key, KeptItem>,
     held_bytes: usize,
     /// Numbers conversations, and their uses.
     next: u64,
@@ -85,13 +85,13 @@ impl Shelf {
         Some(turn)
     }
 
-    pub(super) fn find_item(&mut self, key: &Key) -> Option<Arc<Turn>> {
+    pub(super) fn find_item(&mut self, key: &Key) -> Option<KeptItem> {
         self.let_go_of_the_old();
-        let turn = self.items.get(key)?.clone();
-        if let Some(held) = self.answers.get(&turn.key) {
+        let item = self.items.get(key)?.clone();
+        if let Some(held) = self.answers.get(&item.turn.key) {
             self.touch(held.conversation);
         }
-        Some(turn)
+        Some(item)
     }
 
     pub(super) fn delete(&mut self, key: &Key) -> bool {
@@ -148,8 +148,11 @@ impl Shelf {
         conversation.bytes += bytes;
         conversation.turns.push(turn.clone());
         self.held_bytes += bytes;
-        for key in &turn.items {
-            self.items.insert(key.clone(), turn.clone());
+        // The first of two with the same id is written last, and stays.
+        for (number, item) in turn.items.iter().enumerate().rev() {
+            let turn = turn.clone();
+            let kept = KeptItem { turn, number };
+            self.items.insert(item.key.clone(), kept);
         }
         let held = Held {
             turn: turn.clone(),
@@ -191,8 +194,8 @@ impl Shelf {
     }
 
     fn forget_items(&mut self, turn: &Arc<Turn>) {
-        for key in &turn.items {
-            if (self.items.get(key)).is_some_and(|other| Arc::ptr_eq(other, turn)) {
+        for Item { key, .. } in &turn.items {
+            if (self.items.get(key)).is_some_and(|other| Arc::ptr_eq(&other.turn, turn)) {
                 self.items.remove(key);
             }
         }

@@ -1,6 +1,6 @@
 //! One request and its answer, with what came before them.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use memchr::memmem;
 use serde_json::value::RawValue;
@@ -9,6 +9,8 @@ use crate::json::{JsonStr, Object, lenient};
 
 /// What a turn costs beside its texts: the maps and lists that know of it.
 const OVERHEAD_BYTES: usize = 1024;
+/// The same for an item that can be referred to.
+const ITEM_OVERHEAD_BYTES: usize = 128;
 
 /// An id, and the account that it means something to.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -47,8 +49,36 @@ pub(crate) struct Turn {
     /// The items of the answer as they are sent back, with commas between them.
     output: Box<str>,
     response: Box<str>,
-    pub(super) items: Box<[Key]>,
+    pub(super) items: Box<[Item]>,
     chain_bytes: usize,
+}
+
+/// Where in a turn an item stands that has an id.
+pub(crate) struct Item {
+    pub(super) key: Key,
+    list: List,
+    at: Range<usize>,
+}
+
+#[derive(Clone, Copy)]
+enum List {
+    Input,
+    Output,
+}
+
+/// An item of a turn, which it shares.
+#[derive(Clone)]
+pub(crate) struct KeptItem {
+    pub(super) turn: Arc<Turn>,
+    pub(super) number: usize,
+}
+
+impl KeptItem {
+    /// The item as it is sent.
+    pub(crate) fn json(&self) -> &str {
+        let Item { list, at, .. } = &self.turn.items[self.number];
+        &self.turn.list(*list)[at.clone()]
+    }
 }
 
 impl Turn {
@@ -63,7 +93,7 @@ impl Turn {
         let output = sent_back(&response);
         let mut turn = Self {
             key: Key::new(account, id),
-            items: item_keys(account, [&*input, &*output]),
+            items: items(account, &input, &output),
             chain_bytes: 0,
             before,
             input,
@@ -81,7 +111,9 @@ impl Turn {
 
     /// What it holds that no turn before it does.
     pub(crate) fn own_bytes(&self) -> usize {
-        let ids: usize = self.items.iter().map(|key| 2 * key.id.len() + 64).sum();
+        let ids: usize = (self.items.iter())
+            .map(|item| 2 * item.key.id.len() + ITEM_OVERHEAD_BYTES)
+            .sum();
         self.input.len() + self.output.len() + self.response.len() + ids + OVERHEAD_BYTES
     }
 
@@ -109,15 +141,11 @@ impl Turn {
         lists
     }
 
-    /// An item of this turn, as it is sent.
-    pub(crate) fn item(&self, id: &str) -> Option<Box<RawValue>> {
-        let lists = [&*self.input, &*self.output];
-        lists.into_iter().find_map(|list| {
-            let text = in_brackets(list);
-            let items: Vec<&RawValue> = serde_json::from_str(&text).ok()?;
-            let found = items.into_iter().find(|item| has_id(item, id));
-            found.map(ToOwned::to_owned)
-        })
+    fn list(&self, list: List) -> &str {
+        match list {
+            List::Input => &self.input,
+            List::Output => &self.output,
+        }
     }
 }
 
@@ -137,28 +165,32 @@ pub(crate) fn in_brackets(items: &str) -> String {
     ["[", items, "]"].concat()
 }
 
-fn has_id(item: &RawValue, id: &str) -> bool {
-    id_of(item).is_some_and(|own| own.is(id))
-}
-
 fn id_of(item: &RawValue) -> Option<JsonStr<'_>> {
     let fields: Object = lenient(item)?;
     fields.field("id").and_then(JsonStr::new)
 }
 
-fn item_keys(account: &Arc<str>, lists: [&str; 2]) -> Box<[Key]> {
-    let mut keys = Vec::new();
-    for list in lists {
+fn items(account: &Arc<str>, input: &str, output: &str) -> Box<[Item]> {
+    let mut items = Vec::new();
+    for (list, text) in [(List::Input, input), (List::Output, output)] {
         // Most inputs have none, and may be large.
-        if memmem::find(list.as_bytes(), b"\"id\"").is_none() {
+        if memmem::find(text.as_bytes(), b"\"id\"").is_none() {
             continue;
         }
-        let text = in_brackets(list);
-        let items: Vec<&RawValue> = serde_json::from_str(&text).unwrap_or_default();
-        let ids = items.into_iter().filter_map(id_of);
-        keys.extend(ids.map(|id| Key::new(account, &id.decode())));
+        let text = in_brackets(text);
+        let all: Vec<&RawValue> = serde_json::from_str(&text).unwrap_or_default();
+        items.extend(all.into_iter().filter_map(|item| {
+            let id = id_of(item)?.decode();
+            // Its place in the text, without the bracket before it.
+            let start = item.get().as_ptr().addr() - text.as_ptr().addr() - 1;
+            Some(Item {
+                key: Key::new(account, &id),
+                list,
+                at: start..start + item.get().len(),
+            })
+        }));
     }
-    keys.into()
+    items.into()
 }
 
 /// The output of an answer as the next request repeats it.
@@ -229,12 +261,26 @@ mod tests {
     #[test]
     fn a_conversation_is_told_in_order_and_an_item_found_by_its_id() {
         let first = Arc::new(turn("r1", None, r#"{"type":"x","id":"o"}"#));
-        let second = turn("r2", Some(first.clone()), "");
+        let second = Arc::new(turn("r2", Some(first.clone()), ""));
         let lists = second.conversation();
         let ids: Vec<_> = ["in_r1", "\"o\"", "in_r2"].into_iter().collect();
         assert!(lists.iter().zip(ids).all(|(list, id)| list.contains(id)));
-        assert_eq!(first.item("o").unwrap().get(), r#"{"type":"x","id":"o"}"#);
-        assert!(second.item("o").is_none(), "it is the first's");
+        let items = |turn: &Arc<Turn>| -> Vec<String> {
+            let turn = turn.clone();
+            let item = |number| KeptItem {
+                turn: turn.clone(),
+                number,
+            };
+            (0..turn.items.len())
+                .map(|number| item(number).json().to_owned())
+                .collect()
+        };
+        let input = |id: &str| format!(r#"{{"type":"message","id":"in_{id}"}}"#);
+        assert_eq!(
+            items(&first),
+            [input("r1"), r#"{"type":"x","id":"o"}"#.to_owned()]
+        );
+        assert_eq!(items(&second), [input("r2")], "each has its own");
         assert_eq!(second.chain_bytes(), first.own_bytes() + second.own_bytes());
     }
 
