@@ -254,6 +254,12 @@ impl From<&CredentialError> for ApiError {
                 format!("{error}; try again"),
             )
             .with_retry_after(5),
+            CredentialError::LoginChanged { .. } => Self::router(
+                unavailable,
+                "profile_login_changed",
+                format!("{error}; try again"),
+            )
+            .with_retry_after(1),
             CredentialError::UnsupportedMode { .. } => Self::router(
                 unavailable,
                 "unsupported_login",
