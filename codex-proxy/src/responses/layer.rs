@@ -157,7 +157,7 @@ where
         dropped,
     } = adapted;
     let turn = match turn {
-        Some(turn) if warm_up => return Ok(warm_up::answer(&body, turn, stream)),
+        Some(turn) if warm_up => return Ok(warm_up::answer(&body, &turn, stream)?),
         turn => turn,
     };
     drop(body);

@@ -12,17 +12,25 @@ const OVERHEAD_BYTES: usize = 1024;
 /// The same for an item that can be referred to.
 const ITEM_OVERHEAD_BYTES: usize = 128;
 
-/// An id, and the account that it means something to.
+/// Whom an id means something to.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Owner {
+    pub(crate) account: Arc<str>,
+    /// The only one that finds it, by its number.
+    pub(crate) connection: Option<u64>,
+}
+
+/// An id, and whom it means something to.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    account: Arc<str>,
+    pub(super) owner: Owner,
     id: Box<str>,
 }
 
 impl Key {
-    pub(crate) fn new(account: &Arc<str>, id: &str) -> Self {
+    pub(crate) fn new(owner: &Owner, id: &str) -> Self {
         Self {
-            account: account.clone(),
+            owner: owner.clone(),
             id: id.into(),
         }
     }
@@ -30,13 +38,13 @@ impl Key {
 
 /// What is known of a turn once its answer is complete.
 pub(crate) struct Draft<'a> {
-    pub(crate) account: &'a Arc<str>,
+    pub(crate) owner: &'a Owner,
     /// Id of the answer.
     pub(crate) id: &'a str,
     /// The turn that the request went on from.
     pub(crate) before: Option<Arc<Turn>>,
     /// The new items as they were sent, with commas between them.
-    pub(crate) input: Box<str>,
+    pub(crate) input: Arc<str>,
     /// The response object as the client was given it.
     pub(crate) response: Box<str>,
 }
@@ -45,7 +53,7 @@ pub(crate) struct Draft<'a> {
 pub(crate) struct Turn {
     pub(super) key: Key,
     pub(super) before: Option<Arc<Self>>,
-    input: Box<str>,
+    input: Arc<str>,
     /// The items of the answer as they are sent back, with commas between them.
     output: Box<str>,
     response: Box<str>,
@@ -84,7 +92,7 @@ impl KeptItem {
 impl Turn {
     pub(crate) fn new(draft: Draft<'_>) -> Self {
         let Draft {
-            account,
+            owner,
             id,
             before,
             input,
@@ -92,8 +100,8 @@ impl Turn {
         } = draft;
         let output = sent_back(&response);
         let mut turn = Self {
-            key: Key::new(account, id),
-            items: items(account, &input, &output),
+            key: Key::new(owner, id),
+            items: items(owner, &input, &output),
             chain_bytes: 0,
             before,
             input,
@@ -170,7 +178,7 @@ fn id_of(item: &RawValue) -> Option<JsonStr<'_>> {
     fields.field("id").and_then(JsonStr::new)
 }
 
-fn items(account: &Arc<str>, input: &str, output: &str) -> Box<[Item]> {
+fn items(owner: &Owner, input: &str, output: &str) -> Box<[Item]> {
     let mut items = Vec::new();
     for (list, text) in [(List::Input, input), (List::Output, output)] {
         // Most inputs have none, and may be large.
@@ -184,7 +192,7 @@ fn items(account: &Arc<str>, input: &str, output: &str) -> Box<[Item]> {
             // Its place in the text, without the bracket before it.
             let start = item.get().as_ptr().addr() - text.as_ptr().addr() - 1;
             Some(Item {
-                key: Key::new(account, &id),
+                key: Key::new(owner, &id),
                 list,
                 at: start..start + item.get().len(),
             })
@@ -234,7 +242,7 @@ mod tests {
 
     fn turn(id: &str, before: Option<Arc<Turn>>, output: &str) -> Turn {
         Turn::new(Draft {
-            account: &"a".into(),
+            owner: &Owner::default(),
             id,
             before,
             input: format!(r#"{{"type":"message","id":"in_{id}"}}"#).into(),

@@ -50,7 +50,8 @@
 //!
 //! One lane: a message with a `stream_id` is refused, and so is every message but
 //! `response.create`. Answers of a connection are continued from memory
-//! ([`ConnectionMemory`](crate::responses::memory::ConnectionMemory)), and are forgotten with it.
+//! ([`ConnectionMemory`](crate::responses::memory::ConnectionMemory)); those that are not stored are
+//! forgotten with it.
 
 mod answer;
 mod ask;

@@ -190,6 +190,7 @@ mod tests {
     use tower::service_fn;
 
     use super::*;
+    use crate::responses::memory::ConnectionMemory;
 
     const TURN: &str = r#"{"type":"response.create"}"#;
     const DONE: &str = r#"{"type":"response.completed"}"#;
@@ -205,7 +206,7 @@ mod tests {
             }
         });
         let (near, far) = duplex(1 << 10);
-        let head = TurnHead::of(Request::new(()));
+        let head = TurnHead::of(Request::new(()), ConnectionMemory::new());
         let session = Session::new(turns, head, CancellationToken::new());
         let near = Socket::new(near, Role::Server, None).await;
         tokio::spawn(session.run(near));
