@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
-    event::Mark,
+    event::{Ending, Mark},
     limit::Limiter,
     recall::{Amendments, OpenTurn},
     wire::Failure,
@@ -163,11 +163,8 @@ fn lacks_output(response: &Object<'_>) -> bool {
 /// Not `response.failed` and not `error`.
 fn is_success(event: &Object<'_>) -> bool {
     let kind = event.field("type").and_then(JsonStr::new);
-    let kind = kind.map(JsonStr::decode).unwrap_or_default();
-    matches!(
-        &*kind,
-        "response.completed" | "response.done" | "response.incomplete"
-    )
+    let ending = kind.and_then(|kind| Ending::of(&kind.decode()));
+    ending.is_some_and(|ending| ending != Ending::Failed)
 }
 
 struct Completed<'a> {
