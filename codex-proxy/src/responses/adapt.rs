@@ -1,6 +1,6 @@
 //! A Responses request as the ChatGPT backend accepts it. *Source:* wire reference 5.4, 5.5.
 
-use std::{ops::Range, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::{RawValue, to_raw_value};
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// An adapted request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Adapted {
     /// The body to send.
     pub body: Vec<u8>,
@@ -25,6 +25,16 @@ pub struct Adapted {
     pub stream: bool,
     /// The parameters that were left out.
     pub dropped: Vec<String>,
+}
+
+/// What was said is never shown.
+impl fmt::Debug for Adapted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Adapted")
+            .field("stream", &self.stream)
+            .field("dropped", &self.dropped)
+            .finish_non_exhaustive()
+    }
 }
 
 const MAX_OUTPUT_TOKENS: &str = "max_output_tokens";
