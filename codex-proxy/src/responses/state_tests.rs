@@ -216,6 +216,25 @@ async fn an_answer_that_is_too_large_says_that_it_is_not_stored() {
 }
 
 #[tokio::test]
+async fn old_answers_make_room_for_new_ones() {
+    let limits = MemoryLimits {
+        total_bytes: 50_000,
+        ..MemoryLimits::default()
+    };
+    let memory = ResponseMemory::with_limits(limits);
+    let bench = Bench::with(ResponsesLayer::new().with_memory(memory.clone()));
+    for size in [15_000, 10, 15_000, 15_000, 15_000] {
+        let answer = bench.ask(json!({"input": "x".repeat(size)})).await.unwrap();
+        assert_eq!(answer["store"], true);
+        assert!(memory.held_bytes() <= 50_000);
+    }
+    for (id, known) in [("resp_1", false), ("resp_2", false), ("resp_5", true)] {
+        let after = json!({"previous_response_id": id});
+        assert_eq!(bench.ask(after).await.is_ok(), known, "{id}");
+    }
+}
+
+#[tokio::test]
 async fn a_conversation_that_outgrew_the_limit_of_bodies_is_refused() {
     let bench = Bench::new();
     let bench = Bench {
