@@ -308,6 +308,16 @@ mod tests {
     }
 
     #[test]
+    fn a_login_that_changed_on_the_way_is_asked_for_again() {
+        let cause = CredentialError::LoginChanged { profile: work() };
+        let error = ApiError::from(&cause);
+        assert_eq!(error.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(error.code.as_deref(), Some("profile_login_changed"));
+        assert_eq!(error.retry_after_seconds, Some(1));
+        assert!(error.message.ends_with("try again"), "{}", error.message);
+    }
+
+    #[test]
     fn a_cause_is_found_behind_other_errors() {
         #[derive(Debug, thiserror::Error)]
         #[error("outer")]
