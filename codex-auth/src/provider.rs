@@ -11,7 +11,8 @@ pub type SharedError = Arc<dyn Error + Send + Sync>;
 ///
 /// Implementors write plain `async fn`; `Arc<P>` is a provider too.
 pub trait CredentialProvider: Send + Sync + 'static {
-    /// Credentials good for at least a few minutes; refreshes ahead of expiry when it must.
+    /// Credentials good for at least a few minutes; refreshes ahead of expiry when it must. Where
+    /// the hint says whose login it is, never another account's.
     ///
     /// # Errors
     /// A [`CredentialError`]; each variant is a different thing for the caller to do.
@@ -151,6 +152,13 @@ pub enum CredentialError {
         /// What went wrong.
         #[source]
         source: SharedError,
+    },
+    /// Another account's login has taken the place of the one that was chosen for the request: ask
+    /// again, for what is there now.
+    #[error("the login of profile `{profile}` changed while the request was on its way")]
+    LoginChanged {
+        /// Whose login is another one now.
+        profile: ProfileRef,
     },
     /// A file could not be read, understood or written; the source says which of these.
     #[error("the login in {path} cannot be used: {source}")]

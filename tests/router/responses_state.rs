@@ -255,21 +255,3 @@ async fn other_paths_below_responses_are_passed_on() {
         }
     }
 }
-
-/// In all a router keeps 64 MiB.
-#[tokio::test]
-async fn old_answers_make_room_for_new_ones() {
-    let world = World::two_accounts();
-    let large = "x".repeat(12 << 20);
-    let first = id_of(&world, &large, json!({})).await;
-    let second = id_of(&world, "two", json!({})).await;
-    assert_eq!(call(&world, Method::GET, &first).await.status, 200);
-    let mut last = String::new();
-    for _ in 0..5 {
-        last = id_of(&world, &large, json!({})).await;
-    }
-    for gone in [&first, &second] {
-        call(&world, Method::GET, gone).await.error(404);
-    }
-    assert_eq!(call(&world, Method::GET, &last).await.status, 200);
-}

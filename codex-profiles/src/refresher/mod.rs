@@ -89,16 +89,25 @@ impl CredentialProvider for ProfileStore {
     /// Fresh credentials at once. Those due for refresh too, and the refresh runs aside. Those
     /// about to expire are refreshed first; when that fails, the old ones serve while they live.
     ///
+    /// # Errors
+    /// A [`CredentialError`]; [`LoginChanged`](CredentialError::LoginChanged) where the hint names
+    /// an identity and the profile has another account's login by now.
+    ///
     /// # Cancellation
     /// A refresh under way goes on to its end, as long as the runtime does: a program awaits
     /// [`finish_refreshes`](ProfileStore::finish_refreshes) before it ends.
     async fn credentials(&self, hint: &RouteHint) -> Result<Credentials, CredentialError> {
         let found = self.resolve(hint.profile.as_ref()).await?;
+        require_same(hint, &found.place, &found.route.identity)?;
         let login = match Freshness::of(&found.login, Timestamp::now()) {
             Freshness::Fresh => found.login.clone(),
             Freshness::Due => self.serve_and_refresh_aside(&found),
             Freshness::Expiring => self.refresh_or_serve(&found).await?,
         };
+        // While this one was refreshed, another account's may have taken its place.
+        if !Arc::ptr_eq(&login, &found.login) {
+            require_same(hint, &found.place, &login.identity().fingerprint())?;
+        }
         self.credentials_of(&found.place, &login)
     }
 
@@ -247,6 +256,16 @@ impl ProfileStore {
                     mode: mode.as_str(),
                 },
             })
+    }
+}
+
+/// What a request holds was meant for the account that was chosen for it.
+fn require_same(hint: &RouteHint, place: &Place, identity: &str) -> Result<(), CredentialError> {
+    match hint.identity.as_deref() {
+        Some(chosen) if chosen != identity => Err(CredentialError::LoginChanged {
+            profile: place.reference(),
+        }),
+        _ => Ok(()),
     }
 }
 

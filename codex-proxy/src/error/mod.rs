@@ -254,6 +254,12 @@ impl From<&CredentialError> for ApiError {
                 format!("{error}; try again"),
             )
             .with_retry_after(5),
+            CredentialError::LoginChanged { .. } => Self::router(
+                unavailable,
+                "profile_login_changed",
+                format!("{error}; try again"),
+            )
+            .with_retry_after(1),
             CredentialError::UnsupportedMode { .. } => Self::router(
                 unavailable,
                 "unsupported_login",
@@ -299,6 +305,16 @@ mod tests {
         assert_eq!(error.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(error.code.as_deref(), Some("profile_needs_login"));
         assert_eq!(error.origin, Origin::Router);
+    }
+
+    #[test]
+    fn a_login_that_changed_on_the_way_is_asked_for_again() {
+        let cause = CredentialError::LoginChanged { profile: work() };
+        let error = ApiError::from(&cause);
+        assert_eq!(error.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(error.code.as_deref(), Some("profile_login_changed"));
+        assert_eq!(error.retry_after_seconds, Some(1));
+        assert!(error.message.ends_with("try again"), "{}", error.message);
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! A Responses request as the ChatGPT backend accepts it. *Source:* wire reference 5.4, 5.5.
 
-use std::{ops::Range, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
-    memory::Turn,
+    memory::{KeptItem, Turn},
     parameters::{self, PARAMETERS, Treatment},
-    recall::{Memories, OpenTurn, unknown_item, unknown_response},
+    recall::{Memories, OpenTurn, Room, unknown_item, unknown_response},
 };
 use crate::{
     chat::request::{not_json, token_limit},
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// An adapted request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Adapted {
     /// The body to send.
     pub body: Vec<u8>,
@@ -25,6 +25,16 @@ pub struct Adapted {
     pub stream: bool,
     /// The parameters that were left out.
     pub dropped: Vec<String>,
+}
+
+/// What was said is never shown.
+impl fmt::Debug for Adapted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Adapted")
+            .field("stream", &self.stream)
+            .field("dropped", &self.dropped)
+            .finish_non_exhaustive()
+    }
 }
 
 const MAX_OUTPUT_TOKENS: &str = "max_output_tokens";
@@ -36,7 +46,7 @@ const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
 /// 400, naming the part of the request that cannot be understood or served. No error text quotes
 /// the request.
 pub fn adapt(body: &[u8]) -> Result<Adapted, ApiError> {
-    let prepared = prepare(body, Memories::default())?;
+    let prepared = prepare(body, Memories::default(), usize::MAX)?;
     let mut adapted = prepared.adapted;
     let limited = prepared.max_output_tokens.is_some();
     adapted
@@ -56,11 +66,17 @@ pub(super) struct Prepared {
     pub(super) max_output_tokens: Option<u64>,
 }
 
-/// Adapts the body of a Responses request, and puts what came before it into it.
-pub(super) fn prepare(body: &[u8], memories: Memories) -> Result<Prepared, ApiError> {
+/// Adapts the body of a Responses request, and puts what came before it into it, as long as both
+/// together are no larger than a body may be.
+pub(super) fn prepare(
+    body: &[u8],
+    memories: Memories,
+    body_limit_bytes: usize,
+) -> Result<Prepared, ApiError> {
     let request: Object = serde_json::from_slice(body).map_err(|_| not_json())?;
     let mut dropped = parameters::check(&request)?;
-    let before = turn_before(&request, &memories)?;
+    let mut room = Room::beside(body, body_limit_bytes);
+    let before = turn_before(&request, &memories, &mut room)?;
     let warm_up = memories.are_of_a_connection() && is(&request, "generate", "false");
     let stores = !memories.are_none();
     not_emulated(&request, &memories, &mut dropped);
@@ -72,7 +88,7 @@ pub(super) fn prepare(body: &[u8], memories: Memories) -> Result<Prepared, ApiEr
         service_tier,
         request: &request,
     };
-    let input = Input::parse(&request, &memories)?;
+    let input = Input::parse(&request, &memories, &mut room)?;
     let mut written = Vec::with_capacity(body.len() + 256);
     serde_json::to_writer(&mut written, &adapted).map_err(|_| not_json())?;
     let new_items = write_input(&mut written, before.as_deref(), &input)?;
@@ -98,7 +114,11 @@ pub(super) fn prepare(body: &[u8], memories: Memories) -> Result<Prepared, ApiEr
     })
 }
 
-fn turn_before(request: &Object<'_>, memories: &Memories) -> Result<Option<Arc<Turn>>, ApiError> {
+fn turn_before(
+    request: &Object<'_>,
+    memories: &Memories,
+    room: &mut Room,
+) -> Result<Option<Arc<Turn>>, ApiError> {
     let name = "previous_response_id";
     let Some(given) = request.field(name) else {
         return Ok(None);
@@ -107,8 +127,10 @@ fn turn_before(request: &Object<'_>, memories: &Memories) -> Result<Option<Arc<T
         return Err(no_memory(name));
     }
     let id = JsonStr::new(given).ok_or_else(|| invalid(name, "the id of an answer"))?;
-    let turn = memories.turn(&id.decode());
-    turn.map(Some).ok_or_else(unknown_response)
+    let turn = memories.turn(&id.decode()).ok_or_else(unknown_response)?;
+    let lists = turn.conversation();
+    room.take(lists.iter().map(|list| list.len()).sum(), name)?;
+    Ok(Some(turn))
 }
 
 /// Adds the input as the last field of an object; says where in it the new items are.
@@ -222,11 +244,11 @@ enum Item<'a> {
     AsItIs(&'a RawValue),
     Message(Object<'a>),
     /// One that was referred to.
-    Kept(Box<RawValue>),
+    Kept(KeptItem),
 }
 
 impl<'a> Input<'a> {
-    fn parse(request: &Object<'a>, memories: &Memories) -> Result<Self, ApiError> {
+    fn parse(request: &Object<'a>, memories: &Memories, room: &mut Room) -> Result<Self, ApiError> {
         let expected = "a text or a list of items";
         let raw = request
             .field("input")
@@ -237,7 +259,7 @@ impl<'a> Input<'a> {
         let items: Vec<&RawValue> =
             serde_json::from_str(raw.get()).map_err(|_| invalid("input", expected))?;
         let numbered = items.into_iter().enumerate();
-        let items = numbered.map(|(index, raw)| Item::parse(raw, index, memories));
+        let items = numbered.map(|(index, raw)| Item::parse(raw, index, memories, room));
         items.collect::<Result<_, _>>().map(Self::Items)
     }
 
@@ -255,14 +277,23 @@ impl<'a> Input<'a> {
             if index > 0 {
                 out.push(b',');
             }
-            serde_json::to_writer(&mut *out, item)?;
+            match item {
+                Item::Kept(item) => out.extend_from_slice(item.json().as_bytes()),
+                Item::AsItIs(raw) => out.extend_from_slice(raw.get().as_bytes()),
+                Item::Message(fields) => serde_json::to_writer(&mut *out, &Message(fields))?,
+            }
         }
         Ok(())
     }
 }
 
 impl<'a> Item<'a> {
-    fn parse(raw: &'a RawValue, index: usize, memories: &Memories) -> Result<Self, ApiError> {
+    fn parse(
+        raw: &'a RawValue,
+        index: usize,
+        memories: &Memories,
+        room: &mut Room,
+    ) -> Result<Self, ApiError> {
         #[derive(Deserialize)]
         struct Head<'a> {
             #[serde(borrow, rename = "type")]
@@ -285,7 +316,9 @@ impl<'a> Item<'a> {
         if is(head.kind, "item_reference") || nothing_but_an_id {
             let id = head.id.and_then(JsonStr::new);
             let kept = id.and_then(|id| memories.item(&id.decode()));
-            return (kept.map(Self::Kept)).ok_or_else(|| unknown_item(format!("input[{index}]")));
+            let kept = kept.ok_or_else(|| unknown_item(format!("input[{index}]")))?;
+            room.take(kept.json().len(), "input")?;
+            return Ok(Self::Kept(kept));
         }
         if head.kind.is_some() && !is(head.role, "system") {
             return Ok(Self::AsItIs(raw));
@@ -318,13 +351,12 @@ impl<'a> Said<'a> {
     }
 }
 
-impl Serialize for Item<'_> {
+/// A message that is given its type, and `developer` for `system`.
+struct Message<'r, 'a>(&'r Object<'a>);
+
+impl Serialize for Message<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = match self {
-            Self::AsItIs(raw) => return raw.serialize(serializer),
-            Self::Kept(raw) => return raw.serialize(serializer),
-            Self::Message(fields) => fields,
-        };
+        let fields = self.0;
         let mut map = serializer.serialize_map(None)?;
         if fields.field("type").is_none() {
             map.serialize_entry("type", "message")?;

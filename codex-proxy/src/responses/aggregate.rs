@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use bytes::BytesMut;
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
-    event::Mark,
+    event::{Ending, Mark},
     limit::Limiter,
     recall::{Amendments, OpenTurn},
     wire::Failure,
@@ -66,15 +66,12 @@ impl Gatherer {
     }
 
     /// The object, with its output; kept, if it is to be.
-    pub(super) fn into_json(self, mut turn: Option<OpenTurn>) -> Vec<u8> {
+    pub(super) fn into_json(self, turn: Option<OpenTurn>) -> Vec<u8> {
         let response = self.kept.response.as_deref();
         let fields: Object = response.and_then(lenient).unwrap_or_default();
-        let whole = self.kept.whole(fields, turn.as_mut());
-        let json = serde_json::to_vec(&whole).unwrap_or_default();
-        if let Some(turn) = turn {
-            turn.close(&json);
-        }
-        json
+        let whole = self.kept.whole(&fields, turn);
+        let json = whole.map(Box::<str>::from).unwrap_or_default();
+        json.into_boxed_bytes().into_vec()
     }
 }
 
@@ -103,7 +100,7 @@ impl Kept {
     /// The data of the last event as the client is to have it, if that is not as it came: with the
     /// items that came before it, if its own output is empty, and with what the request said. A
     /// complete answer is kept, if it is to be.
-    pub(super) fn completed(&self, data: &[u8], mut turn: Option<OpenTurn>) -> Option<Vec<u8>> {
+    pub(super) fn completed(&self, data: &[u8], turn: Option<OpenTurn>) -> Option<Vec<u8>> {
         let event: Object = serde_json::from_slice(data).ok()?;
         let fields: Object = event.field("response").and_then(lenient)?;
         if !is_success(&event) {
@@ -112,27 +109,24 @@ impl Kept {
         if turn.is_none() && (self.items.is_empty() || !lacks_output(&fields)) {
             return None;
         }
-        let whole = self.whole(fields, turn.as_mut());
-        let response = serde_json::value::to_raw_value(&whole).ok()?;
-        if let Some(turn) = turn {
-            turn.close(response.get().as_bytes());
-        }
-        let response = &response;
+        let response = &self.whole(&fields, turn)?;
         serde_json::to_vec(&Completed { event, response }).ok()
     }
 
-    fn whole<'a>(&'a self, fields: Object<'a>, turn: Option<&'a mut OpenTurn>) -> Whole<'a> {
-        let texts = fields.iter().map(|(_, value)| value.get().len());
-        let items = self.items.values().map(|item| item.get().len());
-        let bytes = texts.chain(items).sum();
-        let amended = turn.map(|turn| {
-            turn.measure(bytes);
-            turn.amendments()
-        });
-        Whole {
-            fields,
-            items: &self.items,
-            amended: amended.unwrap_or_default(),
+    /// The response object with its output and what the request said; kept, if it is to be.
+    fn whole(&self, fields: &Object<'_>, turn: Option<OpenTurn>) -> Option<Box<RawValue>> {
+        let items = &self.items;
+        let written = |amended: Amendments<'_>| {
+            let whole = Whole {
+                fields,
+                items,
+                amended,
+            };
+            to_raw_value(&whole).ok()
+        };
+        match turn {
+            Some(turn) => turn.close(written),
+            None => written(Amendments::default()),
         }
     }
 
@@ -169,11 +163,8 @@ fn lacks_output(response: &Object<'_>) -> bool {
 /// Not `response.failed` and not `error`.
 fn is_success(event: &Object<'_>) -> bool {
     let kind = event.field("type").and_then(JsonStr::new);
-    let kind = kind.map(JsonStr::decode).unwrap_or_default();
-    matches!(
-        &*kind,
-        "response.completed" | "response.done" | "response.incomplete"
-    )
+    let ending = kind.and_then(|kind| Ending::of(&kind.decode()));
+    ending.is_some_and(|ending| ending != Ending::Failed)
 }
 
 struct Completed<'a> {
@@ -195,7 +186,7 @@ impl Serialize for Completed<'_> {
 }
 
 struct Whole<'a> {
-    fields: Object<'a>,
+    fields: &'a Object<'a>,
     items: &'a BTreeMap<u64, Box<RawValue>>,
     amended: Amendments<'a>,
 }
@@ -206,7 +197,7 @@ impl Serialize for Whole<'_> {
             previous_response_id,
             store,
         } = self.amended;
-        let rebuild = lacks_output(&self.fields);
+        let rebuild = lacks_output(self.fields);
         let mut map = serializer.serialize_map(None)?;
         for (name, value) in self.fields.iter() {
             match name {

@@ -120,7 +120,14 @@ impl<'a> Event<'a> {
 
 impl<'a> Fields<'a> {
     fn event(&self, data: &'a [u8]) -> Event<'a> {
-        match self.kind.decode().as_ref() {
+        let kind = self.kind.decode();
+        match Ending::of(&kind) {
+            Some(Ending::Completed) => return Event::Completed(self.response()),
+            Some(Ending::Incomplete) => return Event::Incomplete(self.response()),
+            Some(Ending::Failed) => return Event::Failed(self.failure(data)),
+            None => {}
+        }
+        match kind.as_ref() {
             "response.output_text.delta" => self.delta(DeltaKind::Text),
             "response.function_call_arguments.delta" => self.delta(DeltaKind::Arguments),
             "response.custom_tool_call_input.delta" => self.delta(DeltaKind::CustomInput),
@@ -134,10 +141,6 @@ impl<'a> Fields<'a> {
                 None => Event::Unknown,
             },
             "response.created" | "response.in_progress" => Event::Started(self.response()),
-            "response.completed" | "response.done" => Event::Completed(self.response()),
-            "response.incomplete" => Event::Incomplete(self.response()),
-            "response.failed" => Event::Failed(self.failure(data)),
-            "error" => Event::Failed(Failure::of_error_event(data)),
             _ => Event::Unknown,
         }
     }
@@ -187,6 +190,29 @@ fn object(data: &[u8]) -> Option<&[u8]> {
     data.trim_ascii_start().starts_with(b"{").then_some(data)
 }
 
+/// How an answer ends with a last event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// As it should.
+    Completed,
+    /// Before its natural end.
+    Incomplete,
+    /// With nothing.
+    Failed,
+}
+
+impl Ending {
+    /// Whether events of this kind are the last, and what they say.
+    pub(crate) fn of(kind: &str) -> Option<Self> {
+        match kind {
+            "response.completed" | "response.done" => Some(Self::Completed),
+            "response.incomplete" => Some(Self::Incomplete),
+            "response.failed" | "error" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+
 /// What an event is to those who only pass it on. Nothing but its `type` is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mark {
@@ -201,13 +227,7 @@ impl Mark {
     pub(crate) fn of(data: &[u8]) -> Self {
         let kind = str::from_utf8(data).ok().and_then(kind_of);
         match kind.as_deref() {
-            Some(
-                "response.completed"
-                | "response.done"
-                | "response.incomplete"
-                | "response.failed"
-                | "error",
-            ) => Self::Last,
+            Some(kind) if Ending::of(kind).is_some() => Self::Last,
             Some("response.output_item.done") => Self::ItemDone,
             _ => Self::Other,
         }

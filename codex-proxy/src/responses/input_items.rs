@@ -1,10 +1,18 @@
 //! The list of what an answer was given, page by page.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 use sha2::{Digest, Sha256};
 
 use super::memory::in_brackets;
-use crate::{chat::request::invalid, error::ApiError};
+use crate::{
+    chat::request::invalid,
+    error::ApiError,
+    json::{JsonStr, Object, lenient},
+};
 
 /// Which part of the list is wanted.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,65 +50,107 @@ fn limit(value: &str) -> Result<usize, ApiError> {
 }
 
 /// One page of the items in these lists. After an item that is not among them there is nothing.
+///
+/// A conversation may run to megabytes: nothing is read but where its items begin and end, and what
+/// is on the page.
 pub(super) fn list(lists: &[&str], page: &Page) -> String {
-    let items = lists.iter().flat_map(|list| {
-        let items: Vec<Value> = serde_json::from_str(&in_brackets(list)).unwrap_or_default();
-        items
-    });
-    let mut items: Vec<Value> = items.enumerate().map(shown).collect();
+    let lists: Vec<String> = lists.iter().map(|list| in_brackets(list)).collect();
+    let raw = |list| serde_json::from_str::<Vec<&RawValue>>(list).unwrap_or_default();
+    let items = lists.iter().flat_map(|list| raw(list)).enumerate();
+    let mut items: Vec<Item> = items.map(|(index, raw)| Item { index, raw }).collect();
     if !page.ascending {
         items.reverse();
     }
     if let Some(after) = &page.after {
-        let at = items.iter().position(|item| item["id"] == **after);
+        let at = items.iter().position(|item| item.id() == *after);
         items.drain(..at.map_or(items.len(), |at| at + 1));
     }
     let has_more = items.len() > page.limit;
     items.truncate(page.limit);
-    let id = |item: Option<&Value>| item.map(|item| item["id"].clone());
-    let (first, last) = (id(items.first()), id(items.last()));
-    json!({
-        "object": "list", "data": items, "first_id": first, "last_id": last, "has_more": has_more,
-    })
-    .to_string()
-}
-
-/// An item with what the public API adds to it.
-fn shown((index, mut item): (usize, Value)) -> Value {
-    let kind = item["type"].as_str().unwrap_or("message").to_owned();
-    if !item["id"].is_string() {
-        item["id"] = json!(id(&kind, index, &item));
-    }
-    if kind != "reasoning" && item["status"].is_null() {
-        item["status"] = json!("completed");
-    }
-    if kind == "message"
-        && let Some(text) = item["content"].as_str()
-    {
-        let of_model = item["role"] == "assistant";
-        item["content"] = if of_model {
-            json!([{"type": "output_text", "text": text, "annotations": []}])
-        } else {
-            json!([{"type": "input_text", "text": text}])
-        };
-    }
-    item
-}
-
-/// The same each time: items without an id are kept and sent without one.
-fn id(kind: &str, index: usize, item: &Value) -> String {
-    let prefix = match kind {
-        "message" => "msg",
-        "function_call" => "fc",
-        "function_call_output" => "fco",
-        "custom_tool_call" => "ctc",
-        "custom_tool_call_output" => "ctco",
-        "reasoning" => "rs",
-        _ => "item",
+    let list = List {
+        object: "list",
+        first_id: items.first().map(Item::id),
+        last_id: items.last().map(Item::id),
+        data: items.iter().map(Item::shown).collect(),
+        has_more,
     };
-    let digest = Sha256::digest(format!("{index} {item}"));
-    let number = u128::from_be_bytes(digest[..16].try_into().unwrap_or_default());
-    format!("{prefix}_{number:032x}")
+    serde_json::to_string(&list).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct List {
+    object: &'static str,
+    data: Vec<Box<RawValue>>,
+    first_id: Option<String>,
+    last_id: Option<String>,
+    has_more: bool,
+}
+
+/// An item at its place in the conversation.
+struct Item<'a> {
+    index: usize,
+    raw: &'a RawValue,
+}
+
+impl Item<'_> {
+    /// With what the public API adds to it. One that nests too deeply is shown as it is.
+    fn shown(&self) -> Box<RawValue> {
+        let item: Option<Value> = serde_json::from_str(self.raw.get()).ok();
+        let shown = item
+            .filter(Value::is_object)
+            .map(|item| self.completed(item));
+        let shown = shown.and_then(|item| to_raw_value(&item).ok());
+        shown.unwrap_or_else(|| self.raw.to_owned())
+    }
+
+    fn completed(&self, mut item: Value) -> Value {
+        let kind = self.kind();
+        item["id"] = json!(self.id());
+        if kind != "reasoning" && item["status"].is_null() {
+            item["status"] = json!("completed");
+        }
+        if kind == "message"
+            && let Some(text) = item["content"].as_str()
+        {
+            let of_model = item["role"] == "assistant";
+            item["content"] = if of_model {
+                json!([{"type": "output_text", "text": text, "annotations": []}])
+            } else {
+                json!([{"type": "input_text", "text": text}])
+            };
+        }
+        item
+    }
+
+    fn kind(&self) -> String {
+        self.text("type").unwrap_or_else(|| "message".to_owned())
+    }
+
+    /// The same each time: items without an id are kept and sent without one.
+    fn id(&self) -> String {
+        self.text("id").unwrap_or_else(|| self.made_id())
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        let fields: Object = lenient(self.raw)?;
+        let text = fields.field(name).and_then(JsonStr::new)?;
+        Some(text.decode().into_owned())
+    }
+
+    fn made_id(&self) -> String {
+        let prefix = match &*self.kind() {
+            "message" => "msg",
+            "function_call" => "fc",
+            "function_call_output" => "fco",
+            "custom_tool_call" => "ctc",
+            "custom_tool_call_output" => "ctco",
+            "reasoning" => "rs",
+            _ => "item",
+        };
+        let digest = Sha256::digest(format!("{} {}", self.index, self.raw));
+        let number = u128::from_be_bytes(digest[..16].try_into().unwrap_or_default());
+        format!("{prefix}_{number:032x}")
+    }
 }
 
 #[cfg(test)]
@@ -161,6 +211,19 @@ mod tests {
         );
         assert!(items[2].get("status").is_none());
         assert!(items[3]["id"].as_str().unwrap().starts_with("fco_"));
+    }
+
+    #[test]
+    fn what_is_not_on_the_page_is_not_read() {
+        let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+        let odd = format!(r#"{{"type":"message","id":"odd","content":{deep}}}"#);
+        let list_of = |query| list(&[LISTS[0], &odd, LISTS[2]], &Page::parse(query).unwrap());
+        let page: Value = serde_json::from_str(&list_of("limit=1&after=odd")).unwrap();
+        assert_eq!(page["data"][0]["content"][0]["text"], "a");
+        assert!(
+            list_of("").contains(&odd),
+            "what cannot be read is as it was"
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use codex_auth::{Backend, RouteHint};
 use futures_util::future::BoxFuture;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use tower::{Layer, Service};
@@ -22,7 +22,7 @@ use super::{
     warm_up,
 };
 use crate::{
-    error::{ApiError, BoxError},
+    error::BoxError,
     translated::{
         TranslatedBody, answer_headers, read_body, read_whole, request_headers, require_plain,
         require_plain_answer,
@@ -150,21 +150,17 @@ where
         turn,
         warm_up,
         max_output_tokens,
-    } = prepare(&body, memories)?;
+    } = prepare(&body, memories, settings.body_limit_bytes)?;
     let Adapted {
         body: adapted,
         stream,
         dropped,
     } = adapted;
     let turn = match turn {
-        Some(turn) if warm_up => return Ok(warm_up::answer(&body, turn, stream)),
+        Some(turn) if warm_up => return Ok(warm_up::answer(&body, &turn, stream)?),
         turn => turn,
     };
     drop(body);
-    let goes_on = turn.as_ref().is_some_and(|turn| turn.before.is_some());
-    if goes_on && adapted.len() > settings.body_limit_bytes {
-        return Err(too_long().into());
-    }
     request_headers(&mut head.headers);
     let request = Request::from_parts(head, Either::Right(Full::from(adapted)));
     let answer = inner.call(request).await.map_err(Into::into)?;
@@ -182,12 +178,4 @@ where
         TranslatedBody::whole(gatherer.into_json(turn))
     };
     Ok(Response::from_parts(head, body))
-}
-
-fn too_long() -> ApiError {
-    let message = "the conversation that the request goes on from is larger than the router \
-                   accepts: begin a new one with what matters of it";
-    ApiError::invalid_request("request_too_large", message)
-        .with_status(StatusCode::PAYLOAD_TOO_LARGE)
-        .with_param("previous_response_id")
 }

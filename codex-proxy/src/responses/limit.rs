@@ -89,7 +89,7 @@ impl Limiter {
 impl Answer {
     fn event(&mut self, data: &[u8], out: &mut BytesMut) -> bool {
         match Event::parse(data) {
-            Event::Started(_) => self.started = field(data, "response"),
+            Event::Started(_) => self.start(field(data, "response")),
             Event::ItemAdded(place, item) => self.open(place, &item, data),
             Event::Delta(DeltaKind::Text, place, text) => {
                 if let Some(kept) = self.cut(place, &text.decode()) {
@@ -103,13 +103,21 @@ impl Answer {
             }
             Event::ItemDone(place, _) => {
                 let index = self.index(place);
-                self.finished.insert(index, field(data, "item"));
+                let item = Some(field(data, "item")).filter(Value::is_object);
+                self.finished.extend(item.map(|item| (index, item)));
                 self.message = None;
             }
             _ => {}
         }
         pass(data, out);
         false
+    }
+
+    /// Anything but an object could not be ended as one.
+    fn start(&mut self, response: Value) {
+        if response.is_object() {
+            self.started = response;
+        }
     }
 
     fn index(&self, place: Place<'_>) -> u64 {
@@ -379,6 +387,22 @@ mod tests {
             events.last().unwrap()["response"]["output"][1]["content"][0]["text"],
             "abcd"
         );
+    }
+
+    #[test]
+    fn what_is_no_object_is_no_panic() {
+        for odd in [json!("x"), json!([1]), json!(1), json!(null)] {
+            let mut events = events();
+            events[0]["response"] = odd.clone();
+            events[1]["item"] = odd.clone();
+            events[2]["item"] = odd;
+            let (events, ended) = limited(&events, 3);
+            assert!(ended);
+            let response = &events.last().unwrap()["response"];
+            assert_eq!(response["status"], "incomplete");
+            let output = response["output"].as_array().unwrap();
+            assert_eq!((output.len(), &output[0]["type"]), (1, &json!("message")));
+        }
     }
 
     #[test]

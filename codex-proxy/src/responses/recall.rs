@@ -1,12 +1,12 @@
 //! What one request can go on from, and where its answer is kept.
 
-use std::{fmt, mem, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use codex_auth::RouteHint;
-use http::Extensions;
+use http::{Extensions, StatusCode};
 use serde_json::value::RawValue;
 
-use super::memory::{ConnectionMemory, Draft, Key, ResponseMemory, Turn};
+use super::memory::{ConnectionMemory, Draft, KeptItem, Key, Owner, ResponseMemory, Turn};
 use crate::{
     error::ApiError,
     json::{JsonStr, Object},
@@ -39,35 +39,35 @@ impl Memories {
     }
 
     pub(super) fn turn(&self, id: &str) -> Option<Arc<Turn>> {
-        let key = self.key(id);
-        self.each().find_map(|memory| memory.find(&key))
+        self.places(id).find_map(|(memory, key)| memory.find(&key))
     }
 
-    pub(super) fn item(&self, id: &str) -> Option<Box<RawValue>> {
-        let key = self.key(id);
-        let turn = self.each().find_map(|memory| memory.find_item(&key))?;
-        turn.item(id)
+    pub(super) fn item(&self, id: &str) -> Option<KeptItem> {
+        let mut places = self.places(id);
+        places.find_map(|(memory, key)| memory.find_item(&key))
     }
 
     pub(super) fn delete(&self, id: &str) -> bool {
-        let key = self.key(id);
-        // Each of them, not only the first that knows it.
-        let deleted = self.each().filter(|memory| memory.delete(&key));
-        deleted.count() > 0
+        let mut places = self.places(id);
+        places.any(|(memory, key)| memory.delete(&key))
     }
 
-    fn each(&self) -> impl Iterator<Item = &ResponseMemory> {
-        let connection = self.connection.as_ref().map(|memory| &memory.0);
-        connection.into_iter().chain(&self.lasting)
-    }
-
-    fn key(&self, id: &str) -> Key {
-        Key::new(&self.owner(), id)
+    /// Where something of this id may be: what is stored is found from every connection.
+    fn places(&self, id: &str) -> impl Iterator<Item = (&ResponseMemory, Key)> {
+        let connection = self.connection.as_ref();
+        let connection = connection.map(|it| (it.memory(), self.owner(Some(it))));
+        let lasting = self.lasting.as_ref();
+        let lasting = lasting.map(|memory| (memory, self.owner(None)));
+        let places = connection.into_iter().chain(lasting);
+        places.map(move |(memory, owner)| (memory, Key::new(&owner, id)))
     }
 
     /// Without a route there is one account, whoever that is.
-    fn owner(&self) -> Arc<str> {
-        self.account.clone().unwrap_or_default()
+    fn owner(&self, connection: Option<&ConnectionMemory>) -> Owner {
+        Owner {
+            account: self.account.clone().unwrap_or_default(),
+            connection: connection.map(ConnectionMemory::number),
+        }
     }
 }
 
@@ -78,7 +78,7 @@ pub(super) struct OpenTurn {
     /// As the client wrote it, quotes and all.
     pub(super) previous_response_id: Option<Box<RawValue>>,
     /// The new items as they were sent, with commas between them; none unless they are kept.
-    pub(super) input: Box<str>,
+    pub(super) input: Arc<str>,
     pub(super) store: bool,
 }
 
@@ -88,46 +88,53 @@ impl OpenTurn {
         self.memories.are_of_a_connection() || (self.store && self.memories.lasting.is_some())
     }
 
-    /// Takes note of the size of the answer: one that is too large is not stored.
-    pub(super) fn measure(&mut self, response_bytes: usize) {
-        let bytes = response_bytes + self.input.len();
-        let lasting = self.memories.lasting.as_ref();
-        self.store &= lasting.is_some_and(|memory| memory.fits(bytes));
+    /// Keeps the answer, now that it is complete, and gives it as the client is to have it: only
+    /// when it is kept is it known whether it is stored.
+    pub(super) fn close(
+        self,
+        written: impl Fn(Amendments<'_>) -> Option<Box<RawValue>>,
+    ) -> Option<Box<RawValue>> {
+        if let Some(lasting) = self.memories.lasting.as_ref().filter(|_| self.store) {
+            let response = written(self.amendments(true))?;
+            if lasting.fits(response.get().len() + self.input.len())
+                && self.keep(lasting, &self.memories.owner(None), response.get())
+            {
+                return Some(response);
+            }
+        }
+        let response = written(self.amendments(false))?;
+        self.keep_on_connection(response.get());
+        Some(response)
     }
 
-    /// What the response object must say of the request.
-    pub(super) fn amendments(&self) -> Amendments<'_> {
+    /// Keeps an answer for its connection alone; says whether that was possible.
+    pub(super) fn keep_on_connection(&self, response: &str) -> bool {
+        self.memories.connection.as_ref().is_some_and(|connection| {
+            let owner = self.memories.owner(Some(connection));
+            self.keep(connection.memory(), &owner, response)
+        })
+    }
+
+    fn amendments(&self, store: bool) -> Amendments<'_> {
         Amendments {
             previous_response_id: self.previous_response_id.as_deref(),
-            store: Some(self.store && self.memories.lasting.is_some()),
+            store: Some(store),
         }
     }
 
-    /// Keeps the answer, now that it is complete.
-    pub(super) fn close(mut self, response: &[u8]) {
-        if !self.is_kept() {
-            return;
-        }
-        let Some(turn) = self.turn(response).map(Arc::new) else {
-            return;
-        };
-        if let Some(connection) = &self.memories.connection {
-            connection.0.keep(&turn);
-        }
-        if let Some(lasting) = self.memories.lasting.as_ref().filter(|_| self.store) {
-            lasting.keep(&turn);
-        }
+    fn keep(&self, memory: &ResponseMemory, owner: &Owner, response: &str) -> bool {
+        let turn = self.turn(owner, response).map(Arc::new);
+        turn.is_some_and(|turn| memory.keep(&turn))
     }
 
-    fn turn(&mut self, response: &[u8]) -> Option<Turn> {
-        let response = std::str::from_utf8(response).ok()?;
+    fn turn(&self, owner: &Owner, response: &str) -> Option<Turn> {
         let fields: Object = serde_json::from_str(response).ok()?;
         let id = fields.field("id").and_then(JsonStr::new)?.decode();
         Some(Turn::new(Draft {
-            account: &self.memories.owner(),
+            owner,
             id: &id,
-            before: self.before.take(),
-            input: mem::take(&mut self.input),
+            before: self.before.clone(),
+            input: self.input.clone(),
             response: response.into(),
         }))
     }
@@ -146,6 +153,37 @@ impl fmt::Debug for OpenTurn {
 pub(super) struct Amendments<'a> {
     pub(super) previous_response_id: Option<&'a RawValue>,
     pub(super) store: Option<bool>,
+}
+
+/// How much of what is kept a request may still bring along: with it, it must be no larger than a
+/// body may be. Counted before anything is copied, since a short id stands for any size.
+pub(super) struct Room {
+    left_bytes: usize,
+}
+
+impl Room {
+    pub(super) fn beside(body: &[u8], body_limit_bytes: usize) -> Self {
+        let left_bytes = body_limit_bytes.saturating_sub(body.len());
+        Self { left_bytes }
+    }
+
+    /// # Errors
+    /// 413, naming the parameter that asked for too much.
+    pub(super) fn take(&mut self, bytes: usize, param: &str) -> Result<(), ApiError> {
+        let left_bytes = self.left_bytes.checked_sub(bytes);
+        self.left_bytes = left_bytes.ok_or_else(|| too_long(param))?;
+        Ok(())
+    }
+}
+
+fn too_long(param: &str) -> ApiError {
+    let message = format!(
+        "with what is kept of the conversation, to which `{param}` refers, the request is larger \
+         than the router accepts: begin a new conversation with what matters of it"
+    );
+    ApiError::invalid_request("request_too_large", message)
+        .with_status(StatusCode::PAYLOAD_TOO_LARGE)
+        .with_param(param)
 }
 
 /// The answer that a request wants to go on from is not there.

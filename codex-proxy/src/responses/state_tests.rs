@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::{
-    ResponsesLayer,
-    memory::{ConnectionMemory, MemoryLimits, ResponseMemory},
+    ResponsesLayer, StoredResponsesLayer,
+    adapt::adapt,
+    memory::{ConnectionMemories, ConnectionMemory, MemoryLimits, ResponseMemory},
 };
 use crate::ApiError;
 
@@ -215,6 +216,25 @@ async fn an_answer_that_is_too_large_says_that_it_is_not_stored() {
 }
 
 #[tokio::test]
+async fn old_answers_make_room_for_new_ones() {
+    let limits = MemoryLimits {
+        total_bytes: 50_000,
+        ..MemoryLimits::default()
+    };
+    let memory = ResponseMemory::with_limits(limits);
+    let bench = Bench::with(ResponsesLayer::new().with_memory(memory.clone()));
+    for size in [15_000, 10, 15_000, 15_000, 15_000] {
+        let answer = bench.ask(json!({"input": "x".repeat(size)})).await.unwrap();
+        assert_eq!(answer["store"], true);
+        assert!(memory.held_bytes() <= 50_000);
+    }
+    for (id, known) in [("resp_1", false), ("resp_2", false), ("resp_5", true)] {
+        let after = json!({"previous_response_id": id});
+        assert_eq!(bench.ask(after).await.is_ok(), known, "{id}");
+    }
+}
+
+#[tokio::test]
 async fn a_conversation_that_outgrew_the_limit_of_bodies_is_refused() {
     let bench = Bench::new();
     let bench = Bench {
@@ -227,6 +247,24 @@ async fn a_conversation_that_outgrew_the_limit_of_bodies_is_refused() {
     let error = bench.ask(after).await.unwrap_err();
     assert_eq!(error.status.as_u16(), 413);
     assert_eq!(error.param.as_deref(), Some("previous_response_id"));
+}
+
+#[tokio::test]
+async fn references_that_stand_for_more_than_a_body_may_hold_are_refused() {
+    let bench = Bench::on_a_connection(ResponsesLayer::new().with_body_limit(100_000));
+    let text = "x".repeat(20_000);
+    let item = json!({"type": "message", "role": "user", "id": "m", "content": text});
+    let warm_up = json!({"input": [item], "generate": false});
+    bench.ask(warm_up).await.unwrap();
+    let references = |count| json!({"input": vec![json!({"id": "m"}); count]});
+    bench.ask(references(4)).await.unwrap();
+    assert_eq!(bench.last_input(), ["m", "m", "m", "m"]);
+    for count in [6, 1000] {
+        let error = bench.ask(references(count)).await.unwrap_err();
+        assert_eq!(error.status.as_u16(), 413);
+        assert_eq!(error.param.as_deref(), Some("input"));
+    }
+    assert_eq!(bench.asked().len(), 1);
 }
 
 #[tokio::test]
@@ -243,6 +281,110 @@ async fn a_connection_remembers_its_answers_whatever_is_stored() {
         };
         assert!(other.ask(after).await.is_err(), "another connection");
     }
+}
+
+#[tokio::test]
+async fn what_is_not_stored_ends_with_its_connection() {
+    let memories = ConnectionMemories::new();
+    let mut bench = Bench {
+        connection: Some(memories.begin()),
+        ..Bench::new()
+    };
+    let other = Bench {
+        connection: Some(memories.begin()),
+        ..Bench::new()
+    };
+    for bench in [&bench, &other] {
+        bench.ask(json!({"store": false})).await.unwrap();
+    }
+    let held_bytes = memories.held_bytes();
+    bench.connection = None;
+    assert_eq!(memories.held_bytes(), held_bytes / 2);
+    let after = json!({"input": "c", "previous_response_id": "resp_1"});
+    other.ask(after.clone()).await.unwrap();
+    assert!(bench.ask(after).await.is_err());
+}
+
+#[tokio::test]
+async fn connections_share_one_bound() {
+    let memories = ConnectionMemories::with_total_bytes(50_000);
+    let connections: Vec<_> = (0..10).map(|_| memories.begin()).collect();
+    for connection in &connections {
+        let bench = Bench {
+            connection: Some(connection.clone()),
+            ..Bench::with(ResponsesLayer::new())
+        };
+        let warm_up = json!({"input": "x".repeat(20_000), "generate": false});
+        bench.ask(warm_up).await.unwrap();
+        assert!(memories.held_bytes() <= 50_000);
+    }
+}
+
+#[tokio::test]
+async fn a_stored_answer_of_a_connection_is_gone_when_it_is_deleted() {
+    let memory = ResponseMemory::new();
+    let memories = ConnectionMemories::new();
+    let bench = Bench {
+        connection: Some(memories.begin()),
+        ..Bench::with(ResponsesLayer::new().with_memory(memory.clone()))
+    };
+    bench.ask(json!({})).await.unwrap();
+    let after = json!({"input": "c", "previous_response_id": "resp_1"});
+    bench.ask(after.clone()).await.unwrap();
+    assert_eq!(memories.held_bytes(), 0, "it is kept once");
+    let nobody = service_fn(async |_: Request<Full<Bytes>>| {
+        Err::<Response<Bytes>, crate::BoxError>("nobody is asked".into())
+    });
+    let mut request = Request::delete("/v1/responses/resp_1");
+    let hint = RouteHint::profile(ProfileRef::new("work")).with_backend(Backend::ChatGpt);
+    request.extensions_mut().unwrap().insert(hint);
+    let request = request.body(Full::default()).unwrap();
+    let stored = StoredResponsesLayer::new(memory).layer(nobody);
+    assert_eq!(stored.oneshot(request).await.unwrap().status(), 200);
+    let error = bench.ask(after).await.unwrap_err();
+    assert_eq!(error.code.as_deref(), Some("previous_response_not_found"));
+}
+
+#[tokio::test]
+async fn a_conversation_that_outgrew_the_memory_says_that_it_is_not_stored() {
+    let limits = MemoryLimits {
+        total_bytes: 50_000,
+        ..MemoryLimits::default()
+    };
+    let memory = ResponseMemory::with_limits(limits);
+    for connection in [None, Some(ConnectionMemory::new())] {
+        let on_a_connection = connection.is_some();
+        let bench = Bench {
+            connection,
+            ..Bench::with(ResponsesLayer::new().with_memory(memory.clone()))
+        };
+        let long = "x".repeat(30_000);
+        let first = bench.ask(json!({"input": long})).await.unwrap();
+        let after = json!({"input": long, "previous_response_id": first["id"]});
+        let second = bench.ask(after).await.unwrap();
+        assert_eq!(
+            (&first["store"], &second["store"]),
+            (&json!(true), &json!(false))
+        );
+        let after = json!({"input": "c", "previous_response_id": second["id"]});
+        assert_eq!(bench.ask(after).await.is_ok(), on_a_connection);
+    }
+}
+
+#[tokio::test]
+async fn a_warm_up_that_cannot_be_kept_is_refused() {
+    let memories = ConnectionMemories::with_total_bytes(10_000);
+    let bench = Bench {
+        connection: Some(memories.begin()),
+        ..Bench::new()
+    };
+    let warm_up = json!({"input": "x".repeat(20_000), "generate": false});
+    let error = bench.ask(warm_up).await.unwrap_err();
+    assert_eq!(
+        (error.status.as_u16(), error.param.as_deref()),
+        (413, Some("input"))
+    );
+    assert!(bench.asked().is_empty());
 }
 
 #[tokio::test]
@@ -270,6 +412,10 @@ fn nothing_that_was_said_is_shown() {
     runtime
         .block_on(bench.ask(json!({"input": "planted secret"})))
         .unwrap();
-    let shown = format!("{:?} {:?}", bench.layer, bench.connection);
+    let adapted = adapt(br#"{"model":"m","input":"planted secret"}"#).unwrap();
+    let secret = format!("{:?}", b"planted");
+    let secret = secret.trim_matches(['[', ']']);
+    let shown = format!("{:?} {:?} {adapted:?}", bench.layer, bench.connection);
+    assert!(!shown.contains(secret), "as bytes: {shown}");
     assert!(!shown.contains("planted"), "{shown}");
 }

@@ -1,11 +1,12 @@
 //! `"generate": false`: the input waits for a request that goes on from it.
 
-use http::Response;
+use http::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
 use super::{recall::OpenTurn, relay::Relay};
 use crate::{
+    error::ApiError,
     json::Object,
     translated::{TranslatedBody, answer_headers},
 };
@@ -31,13 +32,14 @@ struct Empty<'a> {
 }
 
 /// Answers at once: a new id, under which the input is kept on this connection.
+///
+/// # Errors
+/// 413: it is too large to be kept.
 pub(super) fn answer<R>(
     body: &[u8],
-    mut turn: OpenTurn,
+    turn: &OpenTurn,
     stream: bool,
-) -> Response<TranslatedBody<R, Relay>> {
-    // It is of use to this connection alone.
-    turn.store = false;
+) -> Result<Response<TranslatedBody<R, Relay>>, ApiError> {
     let request: Object = serde_json::from_slice(body).unwrap_or_default();
     let mut object = Empty {
         id: format!("resp_{}", uuid::Uuid::new_v4().simple()),
@@ -63,8 +65,10 @@ pub(super) fn answer<R>(
     let started = serde_json::to_string(&object).unwrap_or_default();
     object.status = "completed";
     let ended = serde_json::to_string(&object).unwrap_or_default();
-    drop(object);
-    turn.close(ended.as_bytes());
+    // It is of use to this connection alone.
+    if !turn.keep_on_connection(&ended) {
+        return Err(too_large());
+    }
     let body = if stream {
         events(&started, &ended)
     } else {
@@ -72,7 +76,15 @@ pub(super) fn answer<R>(
     };
     let mut answer = Response::new(TranslatedBody::whole(body));
     answer_headers(answer.headers_mut(), stream, &[]);
-    answer
+    Ok(answer)
+}
+
+fn too_large() -> ApiError {
+    let message = "the input is larger than what is kept for connections: send it with the request \
+                   that is to be answered";
+    ApiError::invalid_request("request_too_large", message)
+        .with_status(StatusCode::PAYLOAD_TOO_LARGE)
+        .with_param("input")
 }
 
 fn events(started: &str, ended: &str) -> String {

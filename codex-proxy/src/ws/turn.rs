@@ -3,6 +3,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use tokio::{sync::watch, time::Instant};
 
+use crate::responses::event::Ending;
+
 /// The `type` of a message, which is a JSON object. Where it comes first, as it does in all that
 /// OpenAI and Codex send, the rest of the message is not read.
 #[must_use]
@@ -45,10 +47,10 @@ pub(super) enum Step {
 
 impl Step {
     pub(super) fn of(message: &str) -> Self {
-        match kind_of(message).as_deref() {
-            Some("response.completed" | "response.incomplete") => Self::Answered,
-            Some("response.failed" | "error") => Self::Failed,
-            _ => Self::Goes,
+        match kind_of(message).and_then(|kind| Ending::of(&kind)) {
+            Some(Ending::Completed | Ending::Incomplete) => Self::Answered,
+            Some(Ending::Failed) => Self::Failed,
+            None => Self::Goes,
         }
     }
 }
@@ -131,9 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_ends_in_four_ways() {
+    fn a_turn_ends_in_five_ways() {
         let step = |kind: &str| Step::of(&json!({"type": kind, "x": 1}).to_string());
         assert_eq!(step("response.completed"), Step::Answered);
+        assert_eq!(step("response.done"), Step::Answered);
         assert_eq!(step("response.incomplete"), Step::Answered);
         assert_eq!(step("response.failed"), Step::Failed);
         assert_eq!(step("error"), Step::Failed);

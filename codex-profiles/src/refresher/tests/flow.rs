@@ -178,6 +178,33 @@ async fn a_refused_request_is_not_sent_again_as_somebody_else() {
 }
 
 #[tokio::test]
+async fn a_request_is_not_given_the_login_that_took_the_place_of_the_chosen_one() {
+    let world = World::new().await;
+    let store = world.store();
+    for label in ["live", "work"] {
+        let put = |login: &serde_json::Value| match label {
+            "work" => world.put_profile("work", login),
+            _ => world.put_live(login),
+        };
+        put(&world.login_with(&world.ada(), 9_000));
+        let wanted = ProfileRef::new(label);
+        let route = store.route(Some(&wanted)).await.unwrap();
+        let hint = RouteHint::profile(wanted).with_identity(Some(route.identity));
+        store.credentials(&hint).await.unwrap();
+        // About to expire, too: nothing is refreshed for a request that will not be served.
+        for lifetime in [9_000, 60] {
+            put(&world.login_with(&world.bob(), lifetime));
+            let error = store.credentials(&hint).await.unwrap_err();
+            assert!(
+                matches!(&error, CredentialError::LoginChanged { profile } if *profile.as_str() == *label),
+                "{error}"
+            );
+        }
+    }
+    assert_eq!(world.posts(), 0);
+}
+
+#[tokio::test]
 async fn an_api_key_that_is_refused_cannot_be_refreshed() {
     let world = World::new().await;
     world.put_profile("key", &world.fake.api_key_auth_json("sk-planted"));

@@ -3,8 +3,9 @@
 //! The ChatGPT backend keeps no answers; the public API keeps them all unless told otherwise. With
 //! a [`ResponseMemory`], [`ResponsesLayer`](super::ResponsesLayer) does what the public API does:
 //! `previous_response_id` puts the conversation so far before the new input;
-//! [`StoredResponsesLayer`](super::StoredResponsesLayer) shows what was kept. A [`ConnectionMemory`] in the extensions of a request
-//! does the same for the answers of one connection, whatever their `store` says.
+//! [`StoredResponsesLayer`](super::StoredResponsesLayer) shows what was kept. A [`ConnectionMemory`]
+//! in the extensions of a request does the same, for one connection, for the answers that are not
+//! stored.
 //!
 //! ```
 //! use std::time::Duration;
@@ -22,9 +23,12 @@
 //! - Nothing is written to disk: what was kept ends with the process.
 //! - What one account was told stays with it: a request that another account serves does not find
 //!   it.
+//! - Connections share one bound: much that is said over one drives out what another said long
+//!   ago, whose client is told `previous_response_not_found` and sends everything again.
 //! - Conversations are forgotten as a whole, the longest unused first. Those past their age are
 //!   let go when the memory is next used, not at the hour.
 
+mod connection;
 mod shelf;
 mod turn;
 
@@ -34,8 +38,10 @@ use std::{
     time::Duration,
 };
 
+pub use connection::{ConnectionMemories, ConnectionMemory};
 use shelf::Shelf;
-pub(super) use turn::{Draft, Key, Turn, in_brackets};
+use turn::Item;
+pub(super) use turn::{Draft, KeptItem, Key, Owner, Turn, in_brackets};
 
 /// How much is kept, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +87,9 @@ impl ResponseMemory {
         self.shelf().held_bytes()
     }
 
-    pub(super) fn keep(&self, turn: &Arc<Turn>) {
-        self.shelf().keep(turn);
+    /// Says whether it is kept.
+    pub(super) fn keep(&self, turn: &Arc<Turn>) -> bool {
+        self.shelf().keep(turn)
     }
 
     pub(super) fn fits(&self, answer_bytes: usize) -> bool {
@@ -93,8 +100,7 @@ impl ResponseMemory {
         self.shelf().find(key)
     }
 
-    /// The turn that an item of this id belongs to.
-    pub(super) fn find_item(&self, key: &Key) -> Option<Arc<Turn>> {
+    pub(super) fn find_item(&self, key: &Key) -> Option<KeptItem> {
         self.shelf().find_item(key)
     }
 
@@ -118,35 +124,5 @@ impl Default for ResponseMemory {
 impl fmt::Debug for ResponseMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseMemory").finish_non_exhaustive()
-    }
-}
-
-/// The answers of one connection, kept whatever the requests' `store` says, up to 32 MiB.
-///
-/// Whoever serves a connection puts it into the extensions of each request that comes over it. It
-/// is looked at before any other memory, and with it `"generate": false` is answered without
-/// asking the upstream: the input waits under a new id.
-///
-/// *Source:* wire reference 7.2.
-#[derive(Debug, Clone)]
-pub struct ConnectionMemory(pub(super) ResponseMemory);
-
-impl ConnectionMemory {
-    /// Of a connection that has just begun.
-    #[must_use]
-    pub fn new() -> Self {
-        let limits = MemoryLimits {
-            total_bytes: 32 << 20,
-            // Longer than any connection lives.
-            age: Duration::from_hours(24),
-            ..MemoryLimits::default()
-        };
-        Self(ResponseMemory::with_limits(limits))
-    }
-}
-
-impl Default for ConnectionMemory {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Key, MemoryLimits, Turn};
+use super::{Item, KeptItem, Key, MemoryLimits, Turn};
 
 /// Conversations, each a tree of turns that is held and let go as a whole, so that the sum of
 /// their sizes is the memory in use: a turn holds on to all before it.
@@ -17,7 +17,7 @@ pub(super) struct Shelf {
     /// The conversations in the order in which they were last used.
     in_order: BTreeMap<u64, Number>,
     answers: HashMap<Key, Held>,
-    items: HashMap<Key, Arc<Turn>>,
+    items: HashMap<Key, KeptItem>,
     held_bytes: usize,
     /// Numbers conversations, and their uses.
     next: u64,
@@ -60,8 +60,9 @@ impl Shelf {
         answer_bytes <= self.limits.answer_bytes.min(self.limits.total_bytes)
     }
 
-    /// Makes room for a turn and holds it, unless its conversation alone is too large.
-    pub(super) fn keep(&mut self, turn: &Arc<Turn>) {
+    /// Makes room for a turn and holds it, unless its conversation alone is too large; says whether
+    /// it is held.
+    pub(super) fn keep(&mut self, turn: &Arc<Turn>) -> bool {
         self.let_go_of_the_old();
         let known = self.conversation_before(turn);
         let (added, others) = match known.and_then(|number| self.conversations.get(&number)) {
@@ -69,12 +70,31 @@ impl Shelf {
             None => (turn.chain_bytes(), 0),
         };
         if others + added > self.limits.total_bytes {
-            return;
+            return false;
         }
         let number = known.unwrap_or_else(|| self.begin());
         self.touch(number);
         while self.held_bytes + added > self.limits.total_bytes && self.let_go_of_the_first() {}
         self.add(number, turn, added);
+        true
+    }
+
+    /// The number of a new connection.
+    pub(super) fn connect(&mut self) -> u64 {
+        self.tick()
+    }
+
+    /// Lets go of all that only this connection would find.
+    pub(super) fn disconnect(&mut self, connection: u64) {
+        // A conversation is of one connection, as its turns are found by no other.
+        let is_its = |turn: &Arc<Turn>| turn.key.owner.connection == Some(connection);
+        let its = |all: &Conversation| all.turns.first().is_some_and(is_its);
+        let numbers: Vec<Number> = (self.conversations.iter())
+            .filter_map(|(number, all)| its(all).then_some(*number))
+            .collect();
+        for number in numbers {
+            self.let_go(number);
+        }
     }
 
     pub(super) fn find(&mut self, key: &Key) -> Option<Arc<Turn>> {
@@ -85,13 +105,13 @@ impl Shelf {
         Some(turn)
     }
 
-    pub(super) fn find_item(&mut self, key: &Key) -> Option<Arc<Turn>> {
+    pub(super) fn find_item(&mut self, key: &Key) -> Option<KeptItem> {
         self.let_go_of_the_old();
-        let turn = self.items.get(key)?.clone();
-        if let Some(held) = self.answers.get(&turn.key) {
+        let item = self.items.get(key)?.clone();
+        if let Some(held) = self.answers.get(&item.turn.key) {
             self.touch(held.conversation);
         }
-        Some(turn)
+        Some(item)
     }
 
     pub(super) fn delete(&mut self, key: &Key) -> bool {
@@ -148,8 +168,11 @@ impl Shelf {
         conversation.bytes += bytes;
         conversation.turns.push(turn.clone());
         self.held_bytes += bytes;
-        for key in &turn.items {
-            self.items.insert(key.clone(), turn.clone());
+        // The first of two with the same id is written last, and stays.
+        for (number, item) in turn.items.iter().enumerate().rev() {
+            let turn = turn.clone();
+            let kept = KeptItem { turn, number };
+            self.items.insert(item.key.clone(), kept);
         }
         let held = Held {
             turn: turn.clone(),
@@ -191,8 +214,8 @@ impl Shelf {
     }
 
     fn forget_items(&mut self, turn: &Arc<Turn>) {
-        for key in &turn.items {
-            if (self.items.get(key)).is_some_and(|other| Arc::ptr_eq(other, turn)) {
+        for Item { key, .. } in &turn.items {
+            if (self.items.get(key)).is_some_and(|other| Arc::ptr_eq(&other.turn, turn)) {
                 self.items.remove(key);
             }
         }
@@ -212,14 +235,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::responses::memory::Draft;
+    use crate::responses::memory::{Draft, Owner};
 
-    fn account() -> Arc<str> {
-        "a".into()
+    fn owner(account: &str) -> Owner {
+        Owner {
+            account: account.into(),
+            connection: None,
+        }
     }
 
     fn key(id: &str) -> Key {
-        Key::new(&account(), id)
+        Key::new(&owner("a"), id)
     }
 
     fn turn(id: &str, before: Option<Arc<Turn>>, bytes: usize) -> Arc<Turn> {
@@ -228,7 +254,7 @@ mod tests {
             "x".repeat(bytes)
         );
         Arc::new(Turn::new(Draft {
-            account: &account(),
+            owner: &owner("a"),
             id,
             before,
             input: item.into(),
@@ -270,7 +296,7 @@ mod tests {
         shelf.keep(&huge);
         assert!(shelf.find(&key("b")).is_none());
         // Small itself, but it would hold on to the huge one.
-        shelf.keep(&turn("c", Some(huge), 10));
+        assert!(!shelf.keep(&turn("c", Some(huge), 10)));
         assert!(shelf.find(&key("c")).is_none() && shelf.find(&key("a")).is_some());
     }
 
@@ -303,7 +329,7 @@ mod tests {
     fn an_account_does_not_find_what_another_was_told() {
         let mut shelf = shelf(1 << 20);
         shelf.keep(&turn("a", None, 10));
-        let other = "other".into();
+        let other = owner("other");
         assert!(shelf.find(&Key::new(&other, "a")).is_none());
         assert!(shelf.find_item(&Key::new(&other, "m_a")).is_none());
         assert!(!shelf.delete(&Key::new(&other, "a")));

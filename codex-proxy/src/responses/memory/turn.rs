@@ -1,6 +1,6 @@
 //! One request and its answer, with what came before them.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use memchr::memmem;
 use serde_json::value::RawValue;
@@ -9,18 +9,28 @@ use crate::json::{JsonStr, Object, lenient};
 
 /// What a turn costs beside its texts: the maps and lists that know of it.
 const OVERHEAD_BYTES: usize = 1024;
+/// The same for an item that can be referred to.
+const ITEM_OVERHEAD_BYTES: usize = 128;
 
-/// An id, and the account that it means something to.
+/// Whom an id means something to.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Owner {
+    pub(crate) account: Arc<str>,
+    /// The only one that finds it, by its number.
+    pub(crate) connection: Option<u64>,
+}
+
+/// An id, and whom it means something to.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    account: Arc<str>,
+    pub(super) owner: Owner,
     id: Box<str>,
 }
 
 impl Key {
-    pub(crate) fn new(account: &Arc<str>, id: &str) -> Self {
+    pub(crate) fn new(owner: &Owner, id: &str) -> Self {
         Self {
-            account: account.clone(),
+            owner: owner.clone(),
             id: id.into(),
         }
     }
@@ -28,13 +38,13 @@ impl Key {
 
 /// What is known of a turn once its answer is complete.
 pub(crate) struct Draft<'a> {
-    pub(crate) account: &'a Arc<str>,
+    pub(crate) owner: &'a Owner,
     /// Id of the answer.
     pub(crate) id: &'a str,
     /// The turn that the request went on from.
     pub(crate) before: Option<Arc<Turn>>,
     /// The new items as they were sent, with commas between them.
-    pub(crate) input: Box<str>,
+    pub(crate) input: Arc<str>,
     /// The response object as the client was given it.
     pub(crate) response: Box<str>,
 }
@@ -43,18 +53,46 @@ pub(crate) struct Draft<'a> {
 pub(crate) struct Turn {
     pub(super) key: Key,
     pub(super) before: Option<Arc<Self>>,
-    input: Box<str>,
+    input: Arc<str>,
     /// The items of the answer as they are sent back, with commas between them.
     output: Box<str>,
     response: Box<str>,
-    pub(super) items: Box<[Key]>,
+    pub(super) items: Box<[Item]>,
     chain_bytes: usize,
+}
+
+/// Where in a turn an item stands that has an id.
+pub(crate) struct Item {
+    pub(super) key: Key,
+    list: List,
+    at: Range<usize>,
+}
+
+#[derive(Clone, Copy)]
+enum List {
+    Input,
+    Output,
+}
+
+/// An item of a turn, which it shares.
+#[derive(Clone)]
+pub(crate) struct KeptItem {
+    pub(super) turn: Arc<Turn>,
+    pub(super) number: usize,
+}
+
+impl KeptItem {
+    /// The item as it is sent.
+    pub(crate) fn json(&self) -> &str {
+        let Item { list, at, .. } = &self.turn.items[self.number];
+        &self.turn.list(*list)[at.clone()]
+    }
 }
 
 impl Turn {
     pub(crate) fn new(draft: Draft<'_>) -> Self {
         let Draft {
-            account,
+            owner,
             id,
             before,
             input,
@@ -62,8 +100,8 @@ impl Turn {
         } = draft;
         let output = sent_back(&response);
         let mut turn = Self {
-            key: Key::new(account, id),
-            items: item_keys(account, [&*input, &*output]),
+            key: Key::new(owner, id),
+            items: items(owner, &input, &output),
             chain_bytes: 0,
             before,
             input,
@@ -81,7 +119,9 @@ impl Turn {
 
     /// What it holds that no turn before it does.
     pub(crate) fn own_bytes(&self) -> usize {
-        let ids: usize = self.items.iter().map(|key| 2 * key.id.len() + 64).sum();
+        let ids: usize = (self.items.iter())
+            .map(|item| 2 * item.key.id.len() + ITEM_OVERHEAD_BYTES)
+            .sum();
         self.input.len() + self.output.len() + self.response.len() + ids + OVERHEAD_BYTES
     }
 
@@ -109,15 +149,11 @@ impl Turn {
         lists
     }
 
-    /// An item of this turn, as it is sent.
-    pub(crate) fn item(&self, id: &str) -> Option<Box<RawValue>> {
-        let lists = [&*self.input, &*self.output];
-        lists.into_iter().find_map(|list| {
-            let text = in_brackets(list);
-            let items: Vec<&RawValue> = serde_json::from_str(&text).ok()?;
-            let found = items.into_iter().find(|item| has_id(item, id));
-            found.map(ToOwned::to_owned)
-        })
+    fn list(&self, list: List) -> &str {
+        match list {
+            List::Input => &self.input,
+            List::Output => &self.output,
+        }
     }
 }
 
@@ -137,28 +173,32 @@ pub(crate) fn in_brackets(items: &str) -> String {
     ["[", items, "]"].concat()
 }
 
-fn has_id(item: &RawValue, id: &str) -> bool {
-    id_of(item).is_some_and(|own| own.is(id))
-}
-
 fn id_of(item: &RawValue) -> Option<JsonStr<'_>> {
     let fields: Object = lenient(item)?;
     fields.field("id").and_then(JsonStr::new)
 }
 
-fn item_keys(account: &Arc<str>, lists: [&str; 2]) -> Box<[Key]> {
-    let mut keys = Vec::new();
-    for list in lists {
+fn items(owner: &Owner, input: &str, output: &str) -> Box<[Item]> {
+    let mut items = Vec::new();
+    for (list, text) in [(List::Input, input), (List::Output, output)] {
         // Most inputs have none, and may be large.
-        if memmem::find(list.as_bytes(), b"\"id\"").is_none() {
+        if memmem::find(text.as_bytes(), b"\"id\"").is_none() {
             continue;
         }
-        let text = in_brackets(list);
-        let items: Vec<&RawValue> = serde_json::from_str(&text).unwrap_or_default();
-        let ids = items.into_iter().filter_map(id_of);
-        keys.extend(ids.map(|id| Key::new(account, &id.decode())));
+        let text = in_brackets(text);
+        let all: Vec<&RawValue> = serde_json::from_str(&text).unwrap_or_default();
+        items.extend(all.into_iter().filter_map(|item| {
+            let id = id_of(item)?.decode();
+            // Its place in the text, without the bracket before it.
+            let start = item.get().as_ptr().addr() - text.as_ptr().addr() - 1;
+            Some(Item {
+                key: Key::new(owner, &id),
+                list,
+                at: start..start + item.get().len(),
+            })
+        }));
     }
-    keys.into()
+    items.into()
 }
 
 /// The output of an answer as the next request repeats it.
@@ -202,7 +242,7 @@ mod tests {
 
     fn turn(id: &str, before: Option<Arc<Turn>>, output: &str) -> Turn {
         Turn::new(Draft {
-            account: &"a".into(),
+            owner: &Owner::default(),
             id,
             before,
             input: format!(r#"{{"type":"message","id":"in_{id}"}}"#).into(),
@@ -229,12 +269,26 @@ mod tests {
     #[test]
     fn a_conversation_is_told_in_order_and_an_item_found_by_its_id() {
         let first = Arc::new(turn("r1", None, r#"{"type":"x","id":"o"}"#));
-        let second = turn("r2", Some(first.clone()), "");
+        let second = Arc::new(turn("r2", Some(first.clone()), ""));
         let lists = second.conversation();
         let ids: Vec<_> = ["in_r1", "\"o\"", "in_r2"].into_iter().collect();
         assert!(lists.iter().zip(ids).all(|(list, id)| list.contains(id)));
-        assert_eq!(first.item("o").unwrap().get(), r#"{"type":"x","id":"o"}"#);
-        assert!(second.item("o").is_none(), "it is the first's");
+        let items = |turn: &Arc<Turn>| -> Vec<String> {
+            let turn = turn.clone();
+            let item = |number| KeptItem {
+                turn: turn.clone(),
+                number,
+            };
+            (0..turn.items.len())
+                .map(|number| item(number).json().to_owned())
+                .collect()
+        };
+        let input = |id: &str| format!(r#"{{"type":"message","id":"in_{id}"}}"#);
+        assert_eq!(
+            items(&first),
+            [input("r1"), r#"{"type":"x","id":"o"}"#.to_owned()]
+        );
+        assert_eq!(items(&second), [input("r2")], "each has its own");
         assert_eq!(second.chain_bytes(), first.own_bytes() + second.own_bytes());
     }
 

@@ -28,7 +28,7 @@ pub(super) struct TurnHead {
 }
 
 impl TurnHead {
-    pub(super) fn of(handshake: Request<()>) -> Self {
+    pub(super) fn of(handshake: Request<()>, memory: ConnectionMemory) -> Self {
         let (mut parts, ()) = handshake.into_parts();
         let reason = parts.extensions.get::<RouteReason>();
         // What was named is gone from the headers; each turn is to name it again.
@@ -55,7 +55,7 @@ impl TurnHead {
         Self {
             uri: parts.uri,
             headers: parts.headers,
-            memory: ConnectionMemory::new(),
+            memory,
         }
     }
 
@@ -125,7 +125,7 @@ mod tests {
             .header("openai-beta", "responses_websockets=2026-02-06")
             .extension(RouteHint::profile(ProfileRef::new("work")))
             .extension(RouteReason::Header);
-        TurnHead::of(handshake.body(()).unwrap()).request(message)
+        TurnHead::of(handshake.body(()).unwrap(), ConnectionMemory::new()).request(message)
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 use super::{ask::TurnHead, session::Session};
 use crate::{
     ApiError, BoxError, Origin, error,
+    responses::memory::ConnectionMemories,
     upstream::is_codex_client,
     ws::{Connections, handshake::Offer, socket::Socket},
 };
@@ -25,6 +26,7 @@ use crate::{
 pub struct BridgeLayer<S> {
     turns: S,
     connections: Connections,
+    memories: ConnectionMemories,
 }
 
 impl<S> BridgeLayer<S> {
@@ -33,6 +35,7 @@ impl<S> BridgeLayer<S> {
         Self {
             turns,
             connections: Connections::new(),
+            memories: ConnectionMemories::new(),
         }
     }
 
@@ -43,6 +46,12 @@ impl<S> BridgeLayer<S> {
             connections,
             ..self
         }
+    }
+
+    /// Keeps here what its connections go on from. Default: 64 MiB for all of them together.
+    #[must_use]
+    pub fn with_memories(self, memories: ConnectionMemories) -> Self {
+        Self { memories, ..self }
     }
 }
 
@@ -127,7 +136,7 @@ impl<S> BridgeLayer<S> {
         R: Body<Data = Bytes, Error: Into<BoxError>> + Default + Send + 'static,
     {
         let (acceptance, compression, client) = Offer::take(&mut handshake)?.into_parts();
-        let head = TurnHead::of(handshake);
+        let head = TurnHead::of(handshake, self.memories.begin());
         self.connections.spawn(|stopping| {
             let session = async move {
                 match client.await {

@@ -7,9 +7,9 @@
 //! WebSocket). What that service does for HTTP it does for every
 //! turn: the choice of a profile, adaptation, errors.
 //!
-//! - **One turn at a time.** Messages that come during a turn wait for its end, in order; with 16
-//!   of them, or 1 MiB, no more is read until then.
-//! - **A client that leaves** ends its turn at once: the request is dropped.
+//! - **One turn at a time.** Messages that come during a turn wait for its end, in order; after 16
+//!   of them, or 1 MiB, another one ends the connection (1008) with `too_many_messages`.
+//! - **A client that leaves** ends its turn at once, whatever waits: the request is dropped.
 //! - **An error** is a message `{"type":"error","status":…,"error":{…},"headers":{…}}`, and the
 //!   connection goes on (wire reference 7.3).
 //! - **After 60 minutes**, between two turns, the connection ends as OpenAI's do, with
@@ -50,7 +50,9 @@
 //!
 //! One lane: a message with a `stream_id` is refused, and so is every message but
 //! `response.create`. Answers of a connection are continued from memory
-//! ([`ConnectionMemory`](crate::responses::memory::ConnectionMemory)), and are forgotten with it.
+//! ([`ConnectionMemory`](crate::responses::memory::ConnectionMemory)); those that are not stored are
+//! forgotten with it. Parameters that are left out are not named: a turn has no head to name them in,
+//! as `x-codex-router-dropped` does over HTTP.
 
 mod answer;
 mod ask;

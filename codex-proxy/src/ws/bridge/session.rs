@@ -1,6 +1,6 @@
 //! One connection: its turns, one after the other.
 
-use std::{collections::VecDeque, future, time::Duration};
+use std::{collections::VecDeque, fmt, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -29,18 +29,24 @@ use crate::{
 
 /// After this long, a connection ends at the next border of a turn, as OpenAI's do.
 const LIFETIME: Duration = Duration::from_hours(1);
-/// How many messages may wait, and how large they may be together before no more are read.
+/// How many messages may wait, and how large they may be together before one is too many.
 const WAITING_MESSAGES: usize = 16;
 const WAITING_BYTES: usize = 1 << 20;
 
 /// What answers a client's turns.
-#[derive(Debug)]
 pub(super) struct Session<S> {
     turns: S,
     head: TurnHead,
     stopping: CancellationToken,
     until: Instant,
     waiting: Waiting,
+}
+
+/// Neither what was said nor what the handshake brought is shown.
+impl<S> fmt::Debug for Session<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
 }
 
 impl<S> Session<S> {
@@ -143,11 +149,26 @@ async fn hear(from: &mut (impl Messages + Unpin)) -> Result<Utf8Bytes, End> {
     }
 }
 
+fn too_many() -> ApiError {
+    let message = "more messages came during a turn than may wait for its end, which are 16 or \
+                   1 MiB: wait for the last event of an answer, or open more connections";
+    ApiError::invalid_request("too_many_messages", message)
+}
+
 /// What the client said during a turn.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Waiting {
     messages: VecDeque<Utf8Bytes>,
     bytes: usize,
+}
+
+/// What was said is never shown.
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Waiting");
+        let messages = self.messages.len();
+        shown.field("messages", &messages).finish_non_exhaustive()
+    }
 }
 
 impl Waiting {
@@ -157,13 +178,17 @@ impl Waiting {
         Some(message)
     }
 
-    /// Keeps what the client says, as far as there is room, until it leaves.
+    /// Keeps what the client says, until it leaves or says more than there is room for.
     ///
     /// # Cancellation
     /// Nothing is lost: a message is kept as soon as it was read.
     async fn listen(&mut self, from: &mut (impl Messages + Unpin)) -> End {
-        while self.messages.len() < WAITING_MESSAGES && self.bytes < WAITING_BYTES {
+        loop {
             match hear(from).await {
+                // Only who goes on reading sees the client leave.
+                Ok(_) if self.is_full() => {
+                    return End::ClientFault(too_many(), CloseCode::Policy);
+                }
                 Ok(message) => {
                     self.bytes += message.len();
                     self.messages.push_back(message);
@@ -171,7 +196,10 @@ impl Waiting {
                 Err(end) => return end,
             }
         }
-        future::pending().await
+    }
+
+    fn is_full(&self) -> bool {
+        self.messages.len() >= WAITING_MESSAGES || self.bytes >= WAITING_BYTES
     }
 }
 
@@ -190,6 +218,7 @@ mod tests {
     use tower::service_fn;
 
     use super::*;
+    use crate::responses::memory::ConnectionMemory;
 
     const TURN: &str = r#"{"type":"response.create"}"#;
     const DONE: &str = r#"{"type":"response.completed"}"#;
@@ -205,7 +234,7 @@ mod tests {
             }
         });
         let (near, far) = duplex(1 << 10);
-        let head = TurnHead::of(Request::new(()));
+        let head = TurnHead::of(Request::new(()), ConnectionMemory::new());
         let session = Session::new(turns, head, CancellationToken::new());
         let near = Socket::new(near, Role::Server, None).await;
         tokio::spawn(session.run(near));
@@ -241,24 +270,64 @@ mod tests {
         }
     }
 
+    /// A client that has said as much during a turn as may wait.
+    async fn full(permits: &Arc<Semaphore>) -> Socket<DuplexStream> {
+        let mut client = client(Arc::clone(permits)).await;
+        for _ in 0..=WAITING_MESSAGES {
+            client.send(Message::text(TURN)).await.unwrap();
+        }
+        client
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_waits_is_bounded_and_none_of_it_is_lost() {
         let permits = Arc::new(Semaphore::new(0));
-        let mut client = client(Arc::clone(&permits)).await;
-        let all = WAITING_MESSAGES * 10;
-        let mut said = 0;
-        while let Ok(Ok(())) = timeout(Duration::from_secs(1), async {
-            client.feed(Message::text(TURN)).await?;
-            client.flush().await
-        })
-        .await
-        {
-            said += 1;
-            assert!(said < all, "everything was taken");
-        }
-        permits.add_permits(all);
-        for _ in 0..said {
+        let mut client = full(&permits).await;
+        permits.add_permits(WAITING_MESSAGES + 1);
+        for _ in 0..=WAITING_MESSAGES {
             assert_eq!(text(&mut client).await, DONE);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn more_than_may_wait_ends_the_connection_and_says_why() {
+        let permits = Arc::new(Semaphore::new(0));
+        let mut client = full(&permits).await;
+        client.send(Message::text(TURN)).await.unwrap();
+        let told = timeout(Duration::from_secs(1), text(&mut client)).await;
+        let told = told.expect("it is noticed");
+        assert!(told.contains("too_many_messages"), "{told}");
+        let Message::Close(Some(frame)) = client.next().await.unwrap().unwrap() else {
+            panic!("it goes on");
+        };
+        assert_eq!(frame.code, CloseCode::Policy);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_leaves_is_noticed_however_much_waits() {
+        let permits = Arc::new(Semaphore::new(0));
+        let mut client = full(&permits).await;
+        let turns = Arc::downgrade(&permits);
+        drop(permits);
+        sleep(Duration::from_secs(1)).await;
+        assert!(turns.upgrade().is_some(), "a turn is under way");
+        client.send(Message::Close(None)).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        assert!(turns.upgrade().is_none(), "its request is dropped");
+    }
+
+    #[tokio::test]
+    async fn nothing_that_was_said_is_shown() {
+        let mut waiting = Waiting::default();
+        waiting.messages.push_back("planted".into());
+        let mut head = Request::new(());
+        let value = "planted".parse().unwrap();
+        head.headers_mut().insert("x-said", value);
+        let head = TurnHead::of(head, ConnectionMemory::new());
+        let mut session = Session::new((), head, CancellationToken::new());
+        let shown = format!("{waiting:?}");
+        session.waiting = waiting;
+        let shown = format!("{shown} {session:?}");
+        assert!(!shown.contains("planted"), "{shown}");
     }
 }

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress};
 use tokio_tungstenite::tungstenite::{
@@ -18,7 +20,6 @@ const STEP_BYTES: usize = 256 << 10;
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 
 /// Compresses one message. None refers to another, so that nothing is kept between two.
-#[derive(Debug)]
 pub(super) struct Deflating {
     message: Message,
     data: Bytes,
@@ -26,6 +27,13 @@ pub(super) struct Deflating {
     compress: Compress,
     read_bytes: usize,
     deflated: Vec<u8>,
+}
+
+/// What is said is never shown.
+impl fmt::Debug for Deflating {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deflating").finish_non_exhaustive()
+    }
 }
 
 impl Deflating {

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use bytes::Bytes;
 use flate2::{Decompress, FlushDecompress, Status};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes, error::CapacityError};
@@ -20,7 +22,6 @@ pub(super) struct Inflater {
     message: Option<Inflating>,
 }
 
-#[derive(Debug)]
 struct Inflating {
     text: bool,
     compressed: Bytes,
@@ -75,6 +76,13 @@ impl Inflater {
     }
 }
 
+/// What was said is never shown.
+impl fmt::Debug for Inflating {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflating").finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Open,
@@ -88,18 +96,17 @@ impl Inflating {
     fn step(&mut self, context: &mut Decompress, limit_bytes: usize) -> Result<End, SocketError> {
         let until = self.inflated.len() + STEP_BYTES;
         while self.inflated.len() < until {
-            self.make_room(limit_bytes);
-            let written_before = self.inflated.len();
-            let (status, read) = self.inflate(context)?;
+            let room_bytes = self.make_room(until, limit_bytes);
+            let (status, read, written) = self.inflate(context, room_bytes)?;
             if self.inflated.len() > limit_bytes {
                 return Err(too_large(self.inflated.len(), limit_bytes));
             }
-            let full = self.inflated.len() == self.inflated.capacity();
+            let full = written == room_bytes;
             let all_read = self.read_bytes == self.compressed.len() + TAIL.len();
             match status {
                 Status::StreamEnd => return Ok(End::Final),
                 _ if all_read && !full => return Ok(End::Whole),
-                _ if read == 0 && self.inflated.len() == written_before => {
+                _ if read == 0 && written == 0 => {
                     return Err(SocketError::NotDeflate);
                 }
                 Status::Ok | Status::BufError => {}
@@ -108,25 +115,40 @@ impl Inflating {
         Ok(End::Open)
     }
 
-    /// As much again, but for one byte more than may be, by which that shows.
-    fn make_room(&mut self, limit_bytes: usize) {
-        let allowed_bytes = (limit_bytes + 1).saturating_sub(self.inflated.len());
-        let wanted_bytes = self.inflated.len().clamp(256, STEP_BYTES);
-        self.inflated.reserve(wanted_bytes.min(allowed_bytes));
+    /// As much again where there is none, but for one byte more than may be, by which that shows.
+    /// Says how much may come of one call.
+    fn make_room(&mut self, until: usize, limit_bytes: usize) -> usize {
+        let held_bytes = self.inflated.len();
+        let most_bytes = limit_bytes + 1;
+        if held_bytes == self.inflated.capacity() {
+            let wanted_bytes = (2 * held_bytes).max(256).min(most_bytes);
+            self.inflated.reserve_exact(wanted_bytes - held_bytes);
+        }
+        let room_until = self.inflated.capacity().min(until).min(most_bytes);
+        room_until - held_bytes
     }
 
-    fn inflate(&mut self, context: &mut Decompress) -> Result<(Status, usize), SocketError> {
+    /// Says how much was read, and how much was written, which is no more than there is room for.
+    fn inflate(
+        &mut self,
+        context: &mut Decompress,
+        room_bytes: usize,
+    ) -> Result<(Status, usize, usize), SocketError> {
         let input = match self.read_bytes.checked_sub(self.compressed.len()) {
             Some(of_tail) => &TAIL[of_tail..],
             None => &self.compressed[self.read_bytes..],
         };
-        let before = context.total_in();
+        let (in_before, out_before) = (context.total_in(), context.total_out());
+        let start = self.inflated.len();
+        self.inflated.resize(start + room_bytes, 0);
         let status = context
-            .decompress_vec(input, &mut self.inflated, FlushDecompress::Sync)
+            .decompress(input, &mut self.inflated[start..], FlushDecompress::Sync)
             .map_err(|_| SocketError::NotDeflate)?;
-        let read = usize::try_from(context.total_in() - before).expect("no more than there was");
+        let read = usize::try_from(context.total_in() - in_before).expect("no more than there was");
+        let written = usize::try_from(context.total_out() - out_before).expect("it was in memory");
+        self.inflated.truncate(start + written);
         self.read_bytes += read;
-        Ok((status, read))
+        Ok((status, read, written))
     }
 
     fn into_message(self) -> Result<Message, SocketError> {

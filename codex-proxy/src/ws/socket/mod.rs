@@ -11,6 +11,7 @@ mod marks;
 mod tests;
 
 use std::{
+    fmt,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -52,7 +53,6 @@ pub(super) enum SocketError {
 /// # Cancellation
 /// Nothing is lost with a future over it: a message that is half inflated or half compressed waits
 /// in here.
-#[derive(Debug)]
 pub(super) struct Socket<I> {
     library: WebSocketStream<Marked<I>>,
     inflater: Inflater,
@@ -60,6 +60,13 @@ pub(super) struct Socket<I> {
     deflating: Option<Deflating>,
     /// Compressed, and not yet taken by the library.
     deflated: Option<Message>,
+}
+
+/// What is said is never shown, be it in a buffer of the library's.
+impl<I> fmt::Debug for Socket<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").finish_non_exhaustive()
+    }
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Socket<I> {

@@ -157,19 +157,41 @@ async fn an_empty_message_may_be_compressed() {
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(""));
 }
 
+#[test]
+fn a_bomb_ends_one_byte_past_the_limit() {
+    for limit_bytes in [1000, 1 << 20, (1 << 20) + 7] {
+        let payload = deflated(&mut fresh(), &vec![0; 4 * limit_bytes]);
+        let mut inflater = Inflater::new(false, limit_bytes);
+        inflater.begin(payload.into(), false);
+        let error = loop {
+            match inflater.step() {
+                Ok(None) => {}
+                Ok(Some(_)) => panic!("it was taken"),
+                Err(error) => break error,
+            }
+        };
+        let SocketError::Library(Error::Capacity(CapacityError::MessageTooLong { size, .. })) =
+            error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!(size, limit_bytes + 1);
+    }
+}
+
 #[tokio::test]
-async fn a_bomb_ends_at_the_limit() {
+async fn a_bomb_ends_a_connection() {
     let (mut io, mut socket) = raw(Some(BOTH)).await;
-    let mut compress = fresh();
-    let payload = deflated(&mut compress, &vec![0; MESSAGE_LIMIT_BYTES + 1]);
+    let payload = deflated(&mut fresh(), &vec![0; MESSAGE_LIMIT_BYTES + (1 << 20)]);
     assert!(payload.len() < 100_000);
     send(&mut io, Data::Binary, &payload, true, true).await;
-    let Err(SocketError::Library(Error::Capacity(CapacityError::MessageTooLong { size, .. }))) =
-        socket.next().await.unwrap()
+    let error = socket.next().await.unwrap().unwrap_err();
+    let SocketError::Library(Error::Capacity(CapacityError::MessageTooLong { size, max_size })) =
+        error
     else {
-        panic!("it was taken");
+        panic!("{error}");
     };
-    assert_eq!(size, MESSAGE_LIMIT_BYTES + 1);
+    assert_eq!((size, max_size), (max_size + 1, MESSAGE_LIMIT_BYTES));
 }
 
 #[tokio::test]
@@ -224,10 +246,8 @@ async fn a_mark_without_an_agreement_or_where_none_belongs_is_refused() {
     }
 }
 
-#[tokio::test]
-async fn a_large_message_lets_others_have_their_turn() {
-    let (mut client, mut server) = pair(Some(BOTH), Some(BOTH)).await;
-    let message = Message::binary(vec![7; 8 << 20]);
+/// Whatever the others are, they have this many turns while that goes on.
+async fn turns_during<F: Future>(task: F) -> (F::Output, usize) {
     let mut turns = 0;
     let others = async {
         loop {
@@ -236,13 +256,56 @@ async fn a_large_message_lets_others_have_their_turn() {
         }
     };
     tokio::select! {
-        (sent, received) = join(client.send(message.clone()), server.next()) => {
-            sent.unwrap();
-            assert!(received.unwrap().unwrap() == message);
-        }
+        done = task => (done, turns),
         () = others => unreachable!(),
     }
-    assert!(turns > 16, "{turns}");
+}
+
+#[tokio::test]
+async fn inflating_a_large_message_lets_others_have_their_turn() {
+    let (mut io, mut socket) = raw(Some(BOTH)).await;
+    let data = vec![7; 8 << 20];
+    let payload = deflated(&mut fresh(), &data);
+    send(&mut io, Data::Binary, &payload, true, true).await;
+    let (message, turns) = turns_during(socket.next()).await;
+    assert!(message.unwrap().unwrap() == Message::binary(data));
+    assert!(turns >= 31, "{turns}: one for each 256 KiB");
+}
+
+#[tokio::test]
+async fn deflating_a_large_message_lets_others_have_their_turn() {
+    let (_io, mut socket) = raw(Some(BOTH)).await;
+    let message = Message::binary(vec![7; 8 << 20]);
+    let (sent, turns) = turns_during(socket.send(message)).await;
+    sent.unwrap();
+    assert!(turns >= 31, "{turns}: one for each 256 KiB");
+}
+
+#[tokio::test]
+async fn nothing_that_was_said_is_shown() {
+    let said = "planted ".repeat(1000);
+    let (mut io, mut socket) = raw(Some(BOTH)).await;
+    let mut shown = Vec::new();
+    let mut inflater = Inflater::new(true, MESSAGE_LIMIT_BYTES);
+    inflater.begin(b"planted".as_slice().into(), true);
+    shown.push(format!("{inflater:?}"));
+    let deflating = Deflating::new(Message::text(&said), 15).unwrap();
+    shown.push(format!("{deflating:?}"));
+    // Half a message that is read, and one that is being sent.
+    io.write_all(b"\x81\xFE\x10\x00\0\0\0\0planted")
+        .await
+        .unwrap();
+    assert!(futures_util::poll!(socket.next()).is_pending());
+    socket.feed(Message::text(&said)).await.unwrap();
+    shown.push(format!("{socket:?}"));
+    for shown in shown {
+        let bytes = format!("{:?}", b"planted");
+        let bytes = bytes.trim_matches(['[', ']']);
+        assert!(
+            !shown.contains("planted") && !shown.contains(bytes),
+            "{shown}"
+        );
+    }
 }
 
 fn any_compression() -> impl Strategy<Value = Option<Compression>> {
