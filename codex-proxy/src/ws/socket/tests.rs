@@ -255,9 +255,11 @@ async fn turns_during<F: Future>(task: F) -> (F::Output, usize) {
             turns += 1;
         }
     };
+    // Else it is left to chance whether the last of them counts.
     tokio::select! {
-        done = task => (done, turns),
+        biased;
         () = others => unreachable!(),
+        done = task => (done, turns),
     }
 }
 
