@@ -2,6 +2,7 @@
 
 use std::{
     mem,
+    ops::ControlFlow,
     task::{Context, Poll},
 };
 
@@ -21,10 +22,7 @@ use super::{
 };
 use crate::{
     error::BoxError,
-    translated::{
-        TranslatedBody, answer_headers, read_body, read_whole, request_headers, require_plain,
-        require_plain_answer,
-    },
+    translated::{TranslatedBody, exchange, read_body, read_whole, request_headers, require_plain},
 };
 
 /// 64 MiB: room for histories with images.
@@ -137,7 +135,7 @@ where
 }
 
 async fn serve<S, B, R>(
-    mut inner: S,
+    inner: S,
     request: Request<B>,
     settings: ChatCompletionsLayer,
 ) -> Result<Response<TranslatedBody<R, ChatChunks>>, BoxError>
@@ -158,14 +156,10 @@ where
     // A history is kept once in memory while its answer streams, not twice.
     drop(body);
     to_responses(&mut head);
-    let request = Request::from_parts(head, Either::Right(Full::from(translated)));
-    let answer = inner.call(request).await.map_err(Into::into)?;
-    if answer.status().as_u16() >= 400 {
-        return Ok(answer.map(TranslatedBody::untouched));
-    }
-    let (mut head, body) = answer.into_parts();
-    require_plain_answer(&head.headers)?;
-    answer_headers(&mut head.headers, options.stream, &dropped);
+    let (head, body) = match exchange(inner, head, translated, (options.stream, &dropped)).await? {
+        ControlFlow::Continue(answer) => answer,
+        ControlFlow::Break(error) => return Ok(error.map(TranslatedBody::untouched)),
+    };
     let body = answer_body(body, &options, settings.reasoning).await?;
     Ok(Response::from_parts(head, body))
 }

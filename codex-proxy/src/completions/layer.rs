@@ -2,6 +2,7 @@
 
 use std::{
     mem,
+    ops::ControlFlow,
     task::{Context, Poll},
 };
 
@@ -19,9 +20,7 @@ use super::{
 use crate::{
     chat::{is_native, pass, to_responses},
     error::BoxError,
-    translated::{
-        TranslatedBody, answer_headers, read_body, read_whole, require_plain, require_plain_answer,
-    },
+    translated::{TranslatedBody, exchange, read_body, read_whole, require_plain},
 };
 
 /// 64 MiB, as for the other endpoints.
@@ -101,7 +100,7 @@ where
 }
 
 async fn serve<S, B, R>(
-    mut inner: S,
+    inner: S,
     request: Request<B>,
     body_limit_bytes: usize,
 ) -> Result<Response<TranslatedBody<R, TextChunks>>, BoxError>
@@ -121,14 +120,11 @@ where
     } = translate(&body)?;
     drop(body);
     to_responses(&mut head);
-    let request = Request::from_parts(head, Either::Right(Full::from(translated)));
-    let answer = inner.call(request).await.map_err(Into::into)?;
-    if answer.status().as_u16() >= 400 {
-        return Ok(answer.map(TranslatedBody::untouched));
-    }
-    let (mut head, body) = answer.into_parts();
-    require_plain_answer(&head.headers)?;
-    answer_headers(&mut head.headers, wanted.options.stream, &dropped);
+    let stream = wanted.options.stream;
+    let (head, body) = match exchange(inner, head, translated, (stream, &dropped)).await? {
+        ControlFlow::Continue(answer) => answer,
+        ControlFlow::Break(error) => return Ok(error.map(TranslatedBody::untouched)),
+    };
     let body = answer_body(body, wanted).await?;
     Ok(Response::from_parts(head, body))
 }

@@ -2,6 +2,7 @@
 
 use std::{
     mem,
+    ops::ControlFlow,
     task::{Context, Poll},
 };
 
@@ -23,10 +24,7 @@ use super::{
 };
 use crate::{
     error::BoxError,
-    translated::{
-        TranslatedBody, answer_headers, read_body, read_whole, request_headers, require_plain,
-        require_plain_answer,
-    },
+    translated::{TranslatedBody, exchange, read_body, read_whole, request_headers, require_plain},
     upstream::is_codex_client,
 };
 
@@ -131,7 +129,7 @@ fn passes_untouched<B>(request: &Request<B>) -> bool {
 }
 
 async fn serve<S, B, R>(
-    mut inner: S,
+    inner: S,
     request: Request<B>,
     settings: ResponsesLayer,
 ) -> Result<Response<TranslatedBody<R, Relay>>, BoxError>
@@ -162,14 +160,10 @@ where
     };
     drop(body);
     request_headers(&mut head.headers);
-    let request = Request::from_parts(head, Either::Right(Full::from(adapted)));
-    let answer = inner.call(request).await.map_err(Into::into)?;
-    if answer.status().as_u16() >= 400 {
-        return Ok(untouched(answer));
-    }
-    let (mut head, body) = answer.into_parts();
-    require_plain_answer(&head.headers)?;
-    answer_headers(&mut head.headers, stream, &dropped);
+    let (head, body) = match exchange(inner, head, adapted, (stream, &dropped)).await? {
+        ControlFlow::Continue(answer) => answer,
+        ControlFlow::Break(error) => return Ok(untouched(error)),
+    };
     let body = if stream {
         TranslatedBody::stream(body, Relay::new(turn, max_output_tokens))
     } else {

@@ -1,5 +1,6 @@
 //! A body that reads an upstream's event stream and gives what a [`Translate`] makes of it.
 
+mod exchange;
 mod message;
 mod stream;
 
@@ -15,7 +16,8 @@ use pin_project_lite::pin_project;
 
 use self::stream::EventStream;
 pub(crate) use self::{
-    message::{answer_headers, read_body, request_headers, require_plain, require_plain_answer},
+    exchange::exchange,
+    message::{answer_headers, read_body, request_headers, require_plain},
     stream::read_whole,
 };
 use crate::error::{ApiError, BoxError};

@@ -20,7 +20,6 @@ const OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
 const OF_WEBSOCKET: &[u8] = b"responses_websockets";
 
 /// What the requests of all turns of a connection have in common: what the handshake said.
-#[derive(Debug)]
 pub(super) struct TurnHead {
     uri: Uri,
     headers: HeaderMap,
