@@ -36,6 +36,7 @@ mod request;
 pub mod revoke;
 pub mod secret;
 pub mod text;
+pub mod usage;
 
 pub use auth_json::{AuthDotJson, AuthJsonError, AuthMode};
 pub use claims::{IdTokenClaims, Identity, PlanType};

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use codex_auth::{AuthDotJson, AuthJsonError, LoginReason, PlanType, ProfileRef, claims::Email};
+use codex_auth::{
+    AuthDotJson, AuthJsonError, LoginReason, PlanType, ProfileRef, claims::Email, usage::Usage,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -78,7 +80,11 @@ pub struct ProfileReport {
     /// When its access token ends.
     pub access_token_expires_at: Option<Timestamp>,
     /// The quota, when it is known.
-    pub usage: Option<serde_json::Value>,
+    pub usage: Option<Usage>,
+    /// The colour it is shown in.
+    pub color: Option<String>,
+    /// What its workspace is called.
+    pub workspace: Option<String>,
 }
 
 /// Whether a login can serve.
@@ -181,6 +187,8 @@ impl ProfileReport {
             last_refresh: login.and_then(AuthDotJson::last_refresh),
             access_token_expires_at: login.and_then(AuthDotJson::access_token_expires_at),
             usage: None,
+            color: facts.color,
+            workspace: claims.workspace,
             name: text(&profile.label),
         }
     }

@@ -26,7 +26,7 @@ const LOCK_LIMIT: Duration = Duration::from_secs(10);
 /// The content of `state.json`. Fields unknown to this version survive every change.
 #[derive(Debug, Clone, Default)]
 pub struct State {
-    fields: Object,
+    pub(crate) fields: Object,
 }
 
 /// What is kept about one profile.

@@ -48,11 +48,14 @@
 //!
 //! # Features
 //!
-//! `server`: the axum server of these layers over `codex-profiles`, with decompression.
+//! - `server`: the axum server of these layers over `codex-profiles`, with decompression.
+//! - `control`: the page of that server, and the API that the page, a tray and scripts use.
 
 pub mod auth;
 pub mod chat;
 pub mod completions;
+#[cfg(feature = "control")]
+pub mod control;
 pub mod conversation;
 pub mod error;
 pub mod gate;

@@ -4,6 +4,7 @@
 //! a terminal or a screen lives in the libraries.
 
 mod cli;
+mod serving;
 
 use std::process::ExitCode;
 

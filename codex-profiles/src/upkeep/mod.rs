@@ -27,8 +27,8 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-pub use notice::Notice;
 pub(crate) use notice::Notices;
+pub use notice::{Limit, Notice};
 
 use crate::{
     store::{ProfileStore, blocking},

@@ -1,4 +1,5 @@
 use codex_auth::{LoginReason, ProfileRef};
+use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
 
 use crate::profile::LIVE;
@@ -30,6 +31,39 @@ pub enum Notice {
         /// Why its login ended.
         reason: LoginReason,
     },
+    /// Most of a limit is used.
+    LimitNear(Limit),
+    /// A limit is used up: requests fail until it is reset.
+    LimitReached(Limit),
+    /// A limit that was near or reached has begun anew.
+    LimitReset(Limit),
+    /// A request was served by another profile, since the current one could not, as the settings
+    /// have it.
+    FallbackUsed {
+        /// The current profile.
+        from: ProfileRef,
+        /// The profile that served.
+        to: ProfileRef,
+    },
+    /// Another profile is the current one.
+    Switched {
+        /// The current profile now.
+        to: ProfileRef,
+    },
+}
+
+/// One limit of one profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limit {
+    /// The profile.
+    pub profile: ProfileRef,
+    /// The window's name, such as `5h`.
+    pub window: String,
+    /// How much of it is used, in whole percent.
+    pub used_percent: Option<u8>,
+    /// When it begins anew.
+    pub resets_at: Option<Timestamp>,
 }
 
 impl std::fmt::Display for Notice {
@@ -54,6 +88,34 @@ impl std::fmt::Display for Notice {
                 "profile `{profile}` must log in again: {reason}. {}",
                 LogIn(profile)
             ),
+            Self::LimitNear(limit) => {
+                let Limit {
+                    profile, window, ..
+                } = limit;
+                let percent = limit.used_percent.unwrap_or_default();
+                write!(
+                    f,
+                    "profile `{profile}` has used {percent}% of its {window} limit"
+                )
+            }
+            Self::LimitReached(Limit {
+                profile, window, ..
+            }) => {
+                write!(f, "profile `{profile}` has reached its {window} limit")
+            }
+            Self::LimitReset(Limit {
+                profile, window, ..
+            }) => {
+                write!(
+                    f,
+                    "the {window} limit of profile `{profile}` has begun anew"
+                )
+            }
+            Self::FallbackUsed { from, to } => write!(
+                f,
+                "a request was served by `{to}`, since `{from}` could not serve it"
+            ),
+            Self::Switched { to } => write!(f, "now using `{to}`"),
         }
     }
 }
@@ -88,7 +150,7 @@ impl Default for Notices {
 
 impl Notices {
     pub(crate) fn tell(&self, notice: Notice) {
-        if let Notice::Adopted { .. } = &notice {
+        if let Notice::Adopted { .. } | Notice::Switched { .. } = &notice {
             tracing::info!("{notice}");
         } else {
             tracing::warn!("{notice}");

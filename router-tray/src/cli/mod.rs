@@ -1,7 +1,7 @@
 //! The command line.
 
 mod args;
-mod client;
+pub(crate) mod client;
 mod exit;
 mod export;
 mod homes;
@@ -24,7 +24,8 @@ use codex_profiles::{CodexHome, ProfileStore};
 
 pub(crate) use args::Cli;
 use args::Command;
-use exit::Failure;
+pub(crate) use exit::Failure;
+pub(crate) use stop::stop_signal;
 
 /// Runs one command; what went wrong is one sentence on standard error.
 pub(crate) fn run(cli: Cli) -> ExitCode {

@@ -4,9 +4,9 @@ use std::{
 };
 
 use codex_profiles::{CodexHome, ProfileStore, report::LoginState};
-use codex_proxy::{chat::ReasoningFormat, server::Server, upstream::Targets};
 
-use super::{client, exit::Failure, stop::stop_signal, text};
+use super::{exit::Failure, stop::stop_signal, text};
+use crate::serving::Serving;
 
 /// Without a command: the tray, the window and the server. The tray is not part of this version,
 /// so it says so in one line and serves.
@@ -31,76 +31,15 @@ fn why_headless() -> &'static str {
 
 /// `serve`: the server alone, until it is told to stop.
 pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Result<(), Failure> {
-    let client = client::http_client()?;
-    let store = client::store(home)?;
-    let server = Server::builder(store.clone())
-        .client(client)
-        .upgrade_client(client::upgrade_client()?)
-        .targets(targets()?)
-        .reasoning(reasoning_format(&store).await?)
-        .build()?;
-    let address = match listen {
-        Some(address) => address,
-        None => listen_address(&store).await?,
-    };
-    let bound = server.bind(address).await?;
+    let serving = Serving::start(home, listen).await?;
     {
         let mut out = io::stdout().lock();
-        writeln!(out, "listening on http://{}", bound.local_addr())?;
+        writeln!(out, "listening on http://{}", serving.address())?;
         out.flush()?;
     }
-    welcome(&store, bound.local_addr()).await?;
-    let upkeep = tokio::spawn(store.upkeep().run());
-    tokio::select! {
-        () = bound.serve(stop_signal()) => {}
-        () = second_stop_signal() => eprintln!("codex-router: streams under way were cut"),
-    }
-    upkeep.abort();
-    // Its client may have left, but the answer of the issuer is the only copy of the new tokens.
-    store.finish_refreshes().await;
+    welcome(serving.store(), serving.address()).await?;
+    serving.run(stop_signal()).await;
     Ok(())
-}
-
-fn targets() -> Result<Targets, Failure> {
-    let read = |name: &str, usual: &str| {
-        std::env::var(name)
-            .ok()
-            .filter(|url| !url.trim().is_empty())
-            .unwrap_or(usual.to_owned())
-    };
-    let chatgpt = read(
-        "CODEX_ROUTER_CHATGPT_BASE_URL",
-        "https://chatgpt.com/backend-api",
-    );
-    let openai = read("CODEX_ROUTER_OPENAI_BASE_URL", "https://api.openai.com/v1");
-    Targets::new(&chatgpt, &openai).map_err(Failure::usage)
-}
-
-/// The settings'. A word that nobody knows is no reason not to serve.
-async fn reasoning_format(store: &ProfileStore) -> Result<ReasoningFormat, Failure> {
-    let Some(word) = store.state().await?.reasoning_format() else {
-        return Ok(ReasoningFormat::default());
-    };
-    Ok(word.parse().unwrap_or_else(|unknown| {
-        eprintln!("codex-router: `reasoning_format` in state.json is {unknown}; using the first");
-        ReasoningFormat::default()
-    }))
-}
-
-/// The environment's, else the settings'.
-async fn listen_address(store: &ProfileStore) -> Result<SocketAddr, Failure> {
-    let given = std::env::var("CODEX_ROUTER_LISTEN")
-        .ok()
-        .filter(|text| !text.is_empty());
-    let (address, place) = match given {
-        Some(address) => (address, "CODEX_ROUTER_LISTEN"),
-        None => (
-            store.state().await?.listen(),
-            "`listen` in router/state.json",
-        ),
-    };
-    let unusable = |_| Failure::usage(format!("{place} is not an address: {address}"));
-    address.parse().map_err(unusable)
 }
 
 /// What to do next, for a person who started this in a terminal.
@@ -128,10 +67,4 @@ async fn welcome(store: &ProfileStore, address: SocketAddr) -> Result<(), Failur
         address.port()
     );
     Ok(())
-}
-
-/// Whoever asks twice does not want to wait for streams.
-async fn second_stop_signal() {
-    stop_signal().await;
-    stop_signal().await;
 }

@@ -1,0 +1,126 @@
+//! The server of this program, whatever front-end starts it.
+
+use std::net::SocketAddr;
+
+use codex_profiles::{CodexHome, ProfileStore};
+use codex_proxy::{
+    chat::ReasoningFormat,
+    control::Control,
+    server::{Bound, Server},
+    upstream::Targets,
+};
+
+use crate::cli::{Failure, client, stop_signal};
+
+/// A server that holds its address and does not serve yet.
+pub(crate) struct Serving {
+    store: ProfileStore,
+    bound: Bound,
+    control: Control,
+}
+
+impl Serving {
+    /// Binds the address that is asked for, else the environment's, else the settings'.
+    pub(crate) async fn start(
+        home: &CodexHome,
+        listen: Option<SocketAddr>,
+    ) -> Result<Self, Failure> {
+        let client = client::http_client()?;
+        let store = client::store(home)?;
+        let server = Server::builder(store.clone())
+            .client(client)
+            .upgrade_client(client::upgrade_client()?)
+            .targets(targets()?)
+            .reasoning(reasoning_format(&store).await?)
+            .build()?;
+        let address = match listen {
+            Some(address) => address,
+            None => listen_address(&store).await?,
+        };
+        let bound = server.bind(address).await?;
+        let control = Control::new(store.clone(), format!("http://{}", bound.local_addr()));
+        Ok(Self {
+            store,
+            bound,
+            control,
+        })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.bound.local_addr()
+    }
+
+    pub(crate) fn store(&self) -> &ProfileStore {
+        &self.store
+    }
+
+    /// What a tray shows and asks for.
+    #[cfg_attr(
+        not(feature = "gui"),
+        expect(dead_code, reason = "only a tray wants it")
+    )]
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Serves until `stop` is done and the streams under way have ended, or a second signal cuts
+    /// them; then brings to its end what must not be broken off.
+    pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
+        let upkeep = tokio::spawn(self.store.upkeep().run());
+        tokio::select! {
+            () = self.bound.serve(stop) => {}
+            () = second_stop_signal() => eprintln!("codex-router: streams under way were cut"),
+        }
+        upkeep.abort();
+        // Its client may have left, but the answer of the issuer is the only copy of the new tokens.
+        self.store.finish_refreshes().await;
+    }
+}
+
+fn targets() -> Result<Targets, Failure> {
+    let read = |name: &str, usual: &str| {
+        std::env::var(name)
+            .ok()
+            .filter(|url| !url.trim().is_empty())
+            .unwrap_or(usual.to_owned())
+    };
+    let chatgpt = read(
+        "CODEX_ROUTER_CHATGPT_BASE_URL",
+        "https://chatgpt.com/backend-api",
+    );
+    let openai = read("CODEX_ROUTER_OPENAI_BASE_URL", "https://api.openai.com/v1");
+    Targets::new(&chatgpt, &openai).map_err(Failure::usage)
+}
+
+/// The settings'. A word that nobody knows is no reason not to serve.
+async fn reasoning_format(store: &ProfileStore) -> Result<ReasoningFormat, Failure> {
+    let Some(word) = store.state().await?.reasoning_format() else {
+        return Ok(ReasoningFormat::default());
+    };
+    Ok(word.parse().unwrap_or_else(|unknown| {
+        eprintln!("codex-router: `reasoning_format` in state.json is {unknown}; using the first");
+        ReasoningFormat::default()
+    }))
+}
+
+/// The environment's, else the settings'.
+async fn listen_address(store: &ProfileStore) -> Result<SocketAddr, Failure> {
+    let given = std::env::var("CODEX_ROUTER_LISTEN")
+        .ok()
+        .filter(|text| !text.is_empty());
+    let (address, place) = match given {
+        Some(address) => (address, "CODEX_ROUTER_LISTEN"),
+        None => (
+            store.state().await?.listen(),
+            "`listen` in router/state.json",
+        ),
+    };
+    let unusable = |_| Failure::usage(format!("{place} is not an address: {address}"));
+    address.parse().map_err(unusable)
+}
+
+/// Whoever asks twice does not want to wait for streams.
+async fn second_stop_signal() {
+    stop_signal().await;
+    stop_signal().await;
+}
