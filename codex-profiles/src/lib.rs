@@ -47,6 +47,7 @@
 //! # }
 //! ```
 
+pub mod attach;
 pub mod error;
 #[cfg(feature = "export")]
 pub mod export;
@@ -54,6 +55,7 @@ pub mod fs;
 pub mod home;
 pub mod homes;
 pub mod import;
+pub mod keys;
 pub mod live;
 pub mod profile;
 pub mod removed;

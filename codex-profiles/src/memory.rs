@@ -12,6 +12,7 @@ use codex_auth::AuthDotJson;
 
 use crate::{
     fs::{ReadError, read::Reading, stamp::Stamp},
+    keys::{KeyCache, KeyUses},
     profile::ProfileName,
 };
 
@@ -20,6 +21,8 @@ use crate::{
 pub(crate) struct Memory {
     logins: Mutex<HashMap<PathBuf, Reading>>,
     current: Mutex<Option<CurrentReading>>,
+    pub(crate) keys: KeyCache,
+    pub(crate) key_uses: KeyUses,
 }
 
 /// What `.current_profile` holds; nothing, by default.
