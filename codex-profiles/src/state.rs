@@ -84,6 +84,12 @@ impl State {
         self.fields.set("listen", address);
     }
 
+    /// The names, besides those of loopback, that requests may be addressed to.
+    #[must_use]
+    pub fn allowed_hosts(&self) -> Vec<String> {
+        self.fields.read("allowed_hosts").unwrap_or_default()
+    }
+
     /// How chat completions show the reasoning of models: a word for the server, if one is set.
     #[must_use]
     pub fn reasoning_format(&self) -> Option<String> {

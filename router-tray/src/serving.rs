@@ -1,6 +1,6 @@
 //! The server of this program, whatever front-end starts it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use codex_profiles::{CodexHome, ProfileStore};
 use codex_proxy::{
@@ -27,16 +27,18 @@ impl Serving {
     ) -> Result<Self, Failure> {
         let client = client::http_client()?;
         let store = client::store(home)?;
+        let address = match listen {
+            Some(address) => address,
+            None => listen_address(&store).await?,
+        };
         let server = Server::builder(store.clone())
             .client(client)
             .upgrade_client(client::upgrade_client()?)
             .targets(targets()?)
             .reasoning(reasoning_format(&store).await?)
+            .client_keys(store.clone())
+            .hosts(hosts(&store, address).await?)
             .build()?;
-        let address = match listen {
-            Some(address) => address,
-            None => listen_address(&store).await?,
-        };
         let bound = server.bind(address).await?;
         let control = Control::new(store.clone(), format!("http://{}", bound.local_addr()));
         Ok(Self {
@@ -103,8 +105,21 @@ async fn reasoning_format(store: &ProfileStore) -> Result<ReasoningFormat, Failu
     }))
 }
 
+/// The names that clients in the network call, and the address itself.
+async fn hosts(store: &ProfileStore, address: SocketAddr) -> Result<Vec<String>, Failure> {
+    let mut hosts = store.state().await?.allowed_hosts();
+    let ip = address.ip();
+    if !ip.is_loopback() && !ip.is_unspecified() {
+        hosts.push(match ip {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        });
+    }
+    Ok(hosts)
+}
+
 /// The environment's, else the settings'.
-async fn listen_address(store: &ProfileStore) -> Result<SocketAddr, Failure> {
+pub(crate) async fn listen_address(store: &ProfileStore) -> Result<SocketAddr, Failure> {
     let given = std::env::var("CODEX_ROUTER_LISTEN")
         .ok()
         .filter(|text| !text.is_empty());

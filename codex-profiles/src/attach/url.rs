@@ -38,6 +38,12 @@ impl RouterUrl {
         })
     }
 
+    /// Where to connect to.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.0
+    }
+
     fn is_host(&self, url: &Url) -> bool {
         let host = url.host_str().unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']');

@@ -17,7 +17,7 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-use super::decode::decode;
+use super::{decode::decode, keys::AnyKeys};
 use crate::{
     BoxError,
     auth::CodexAuthLayer,
@@ -25,7 +25,7 @@ use crate::{
     completions::CompletionsLayer,
     conversation::ConversationLayer,
     error::ErrorLayer,
-    gate::ClientGateLayer,
+    gate::{ClientGateLayer, ClientKeyLayer},
     models::Models,
     responses::{ResponsesLayer, StoredResponsesLayer, memory::ResponseMemory},
     route::{ProfileTable, RouteLayer},
@@ -52,6 +52,8 @@ pub(super) struct Stack<P> {
     /// Answers to clients that are not Codex.
     pub(super) memory: Option<ResponseMemory>,
     pub(super) limits: Limits,
+    pub(super) gate: ClientGateLayer,
+    pub(super) keys: ClientKeyLayer<AnyKeys>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +76,7 @@ where
     P: CredentialProvider + ProfileTable + Clone,
 {
     /// The rings around everything, whatever the path.
-    pub(super) fn outer<S>(routes: S) -> Answering
+    pub(super) fn outer<S>(&self, routes: S) -> Answering
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible>
             + Clone
@@ -97,7 +99,7 @@ where
             // method and path, never a query or a body
             .layer(TraceLayer::new_for_http().make_span_with(span))
             // nothing on disk is touched before it says yes
-            .layer(ClientGateLayer::loopback())
+            .layer(self.gate.clone())
             .service(routes);
         BoxCloneSyncService::new(service)
     }

@@ -5,7 +5,7 @@ use std::{
 
 use codex_profiles::{CodexHome, ProfileStore, report::LoginState};
 
-use super::{exit::Failure, stop::stop_signal, text};
+use super::{attach, exit::Failure, stop::stop_signal, text};
 use crate::serving::Serving;
 
 /// Without a command: the tray, the window and the server. The tray is not part of this version,
@@ -38,6 +38,9 @@ pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Resul
         out.flush()?;
     }
     welcome(serving.store(), serving.address()).await?;
+    if let Some(told) = attach::left_over(serving.store(), serving.address()).await {
+        eprintln!("{told}");
+    }
     serving.run(stop_signal()).await;
     Ok(())
 }
