@@ -60,6 +60,7 @@ impl Disk {
         Ok(Attachment {
             state: course.state,
             form: course.form,
+            sends_key: course.sends_key,
             leads_to: course.leads_to,
             notes: parsed
                 .as_ref()

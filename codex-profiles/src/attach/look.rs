@@ -14,7 +14,17 @@ pub(super) struct Course {
     pub(super) state: AttachmentState,
     pub(super) form: Option<Form>,
     pub(super) leads_to: Option<String>,
+    pub(super) sends_key: bool,
 }
+
+/// The settings of a provider that put a key into its requests (wire reference 10.3).
+const SENDING_KEYS: [&str; 5] = [
+    "env_key",
+    "experimental_bearer_token",
+    "auth",
+    "http_headers",
+    "env_http_headers",
+];
 
 impl Course {
     /// Nobody can say: the settings cannot be read.
@@ -23,6 +33,7 @@ impl Course {
             state: AttachmentState::Foreign,
             form: None,
             leads_to: None,
+            sends_key: false,
         }
     }
 
@@ -45,6 +56,9 @@ impl Course {
         Self {
             state,
             form: is_ours.then_some(form),
+            sends_key: SENDING_KEYS
+                .iter()
+                .any(|setting| config.has(&[MODEL_PROVIDERS, provider, setting])),
             leads_to: match url {
                 Some(url) => Some(shown(url)),
                 None => (provider != BUILT_IN).then(|| format!("the provider `{provider}`")),

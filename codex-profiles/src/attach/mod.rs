@@ -76,6 +76,8 @@ pub struct Attachment {
     pub config: PathBuf,
     /// Where Codex's model traffic goes, if not to OpenAI. Holds no secret.
     pub leads_to: Option<String>,
+    /// Whether Codex, as it is attached, sends a key of its own choice with its requests.
+    pub sends_key: bool,
     /// What is wrong with the file, when it cannot be changed.
     pub problem: Option<String>,
     /// What attaching in the usual form would change, as a unified difference; `None` when nothing,

@@ -176,7 +176,7 @@ fn elsewhere(attachment: &Attachment) -> String {
 
 async fn key_missing(store: &ProfileStore, attachment: &Attachment) -> Option<String> {
     let requires_key = store.state().await.ok()?.requires_client_key();
-    (requires_key && attachment.form == Some(Form::BaseUrl)).then(|| SENDS_NO_KEY.to_owned())
+    (requires_key && !attachment.sends_key).then(|| SENDS_NO_KEY.to_owned())
 }
 
 /// What a person is to know who makes a key while Codex is attached.

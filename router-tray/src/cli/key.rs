@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use clap::Subcommand;
 use codex_profiles::{
     ProfileName, ProfileStore,
-    attach::{AttachmentState, Form},
+    attach::AttachmentState,
     keys::{KeyEntry, KeyError, KeyName},
 };
 use serde_json::json;
@@ -62,8 +62,7 @@ async fn create(store: &ProfileStore, name: &str, profile: Option<&str>) -> Resu
         eprintln!("From now on, every client of the router has to present a key.");
     }
     let attachment = store.attachment(attach::router(store).await?).await?;
-    let is_attached = attachment.state == AttachmentState::Attached;
-    if is_attached && attachment.form == Some(Form::BaseUrl) {
+    if attachment.state == AttachmentState::Attached && !attachment.sends_key {
         eprintln!("{}", attach::SENDS_NO_KEY);
     }
     Ok(())
