@@ -4,7 +4,7 @@ mod admission;
 mod name;
 mod usage;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
@@ -223,11 +223,13 @@ impl State {
     fn remove_client_key(&mut self, name: &KeyName) -> bool {
         let keys = self.raw_client_keys();
         let before = keys.len();
-        let is_other = |key: &Box<RawValue>| {
-            let key: Option<StoredKey> = serde_json::from_str(key.get()).ok();
-            key.is_none_or(|key| key.name != name.as_str())
-        };
-        let keys: Vec<_> = keys.into_iter().filter(is_other).collect();
+        let keys: Vec<_> = keys
+            .into_iter()
+            .filter(|key| {
+                let key: Option<StoredKey> = serde_json::from_str(key.get()).ok();
+                key.is_none_or(|key| key.name != name.as_str())
+            })
+            .collect();
         self.fields.set("client_keys", &keys);
         keys.len() < before
     }
@@ -265,8 +267,12 @@ fn digest(key: &str) -> [u8; 32] {
     Sha256::digest(key).into()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

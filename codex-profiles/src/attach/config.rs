@@ -86,10 +86,7 @@ impl<'a> Config<'a> {
     /// The same for a table, which goes behind everything.
     pub(super) fn appendix(&self, lines: &[String]) -> (usize, String) {
         let end_of_line = self.end_of_line();
-        let table: String = lines
-            .iter()
-            .map(|line| format!("{line}{end_of_line}"))
-            .collect();
+        let table = lines.join(end_of_line) + end_of_line;
         let text = &self.text[self.start..];
         let between = match text {
             "" => "",

@@ -154,7 +154,7 @@ impl Disk {
                 after: fingerprint(&draft.text),
                 edits: draft.edits,
             };
-            self.remember(Some(record))?;
+            self.remember(Some(&record))?;
             self.pass(Step::AttachmentNoted)?;
             match self.replace(&found, Some(&draft.text)) {
                 Ok(true) => return Ok(()),
@@ -268,8 +268,8 @@ impl Disk {
         })
     }
 
-    fn remember(&self, record: Option<Record>) -> Result<(), StoreError> {
-        State::update(&self.home, |state| state.set_attached(record.as_ref())).map(drop)
+    fn remember(&self, record: Option<&Record>) -> Result<(), StoreError> {
+        State::update(&self.home, |state| state.set_attached(record)).map(drop)
     }
 
     fn lock_attachment(&self, limit: Duration) -> Result<FileLock, StoreError> {

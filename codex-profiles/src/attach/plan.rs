@@ -150,12 +150,12 @@ impl Draft {
             return Ok(());
         }
         if let Some(place) = config.place(path) {
-            self.splice(&name, place.value, quoted(value));
+            self.splice(&name, place.value, &quoted(value));
         } else if config.has(path) || path.len() > 1 {
             return Err(Unchangeable::InTheWay(name));
         } else {
             let (at, line) = config.addition(&format!("{name} = {}", quoted(value)));
-            self.splice(&name, at..at, line);
+            self.splice(&name, at..at, &line);
         }
         Ok(())
     }
@@ -177,18 +177,18 @@ impl Draft {
             lines.push(format!("env_key = {}", quoted(KEY_VARIABLE)));
         }
         let (at, table) = config.appendix(&lines);
-        self.splice(&TABLE.join("."), at..at, table);
+        self.splice(&TABLE.join("."), at..at, &table);
         Ok(())
     }
 
-    fn splice(&mut self, setting: &str, range: Range<usize>, inserted: String) {
+    fn splice(&mut self, setting: &str, range: Range<usize>, inserted: &str) {
         self.edits.push(Splice {
             setting: setting.to_owned(),
             at: range.start,
             replaced: self.text[range.clone()].to_owned(),
-            inserted: inserted.clone(),
+            inserted: inserted.to_owned(),
         });
-        self.text.replace_range(range, &inserted);
+        self.text.replace_range(range, inserted);
     }
 }
 

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{Form, plan::Splice};
+use crate::keys::hex;
 
 /// What `state.json` keeps of an attachment, so that it can be taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,5 @@ pub(crate) struct Record {
 
 /// SHA-256, in hexadecimal.
 pub(super) fn fingerprint(text: &str) -> String {
-    let hash = Sha256::digest(text);
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text))
 }

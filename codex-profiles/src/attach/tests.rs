@@ -487,32 +487,34 @@ proptest! {
         wants_key in any::<bool>(),
     ) {
         let form = if provider { Form::Provider } else { Form::BaseUrl };
-        if let Ok(draft) = plan::attached(&text, router(), form, wants_key) {
-            prop_assert_eq!(rest(&draft.text), rest(&text));
-            let record = record::Record {
-                form,
-                url: router().to_string(),
-                at: jiff::Timestamp::now(),
-                created: false,
-                before: record::fingerprint(&text),
-                after: record::fingerprint(&draft.text),
-                edits: draft.edits,
-            };
-            let again = plan::attached(&draft.text, router(), form, wants_key).unwrap();
-            prop_assert_eq!(&again.text, &draft.text);
-            let detached = plan::detached(&draft.text, Some(&record), router()).unwrap();
-            prop_assert_eq!(&detached.text, &text);
+        // As many of these texts as not are broken, and then there is nothing to attach.
+        let draft = plan::attached(&text, router(), form, wants_key);
+        prop_assume!(draft.is_ok());
+        let draft = draft.unwrap();
+        prop_assert_eq!(rest(&draft.text), rest(&text));
+        let record = record::Record {
+            form,
+            url: router().to_string(),
+            at: jiff::Timestamp::now(),
+            created: false,
+            before: record::fingerprint(&text),
+            after: record::fingerprint(&draft.text),
+            edits: draft.edits,
+        };
+        let again = plan::attached(&draft.text, router(), form, wants_key).unwrap();
+        prop_assert_eq!(&again.text, &draft.text);
+        let detached = plan::detached(&draft.text, Some(&record), router()).unwrap();
+        prop_assert_eq!(&detached.text, &text);
 
-            // The same when something else came in meanwhile: here a comment in front, and behind.
-            let mark = if text.starts_with('\u{feff}') { "\u{feff}" } else { "" };
-            let around = |text: &str| {
-                let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-                format!("{mark}# new\n{text}")
-            };
-            let detached = plan::detached(&around(&draft.text), Some(&record), router()).unwrap();
-            prop_assert_eq!(detached.text, around(&text));
-            prop_assert!(detached.left.is_empty());
-        }
+        // The same when something else came in meanwhile: here a comment in front, and behind.
+        let mark = if text.starts_with('\u{feff}') { "\u{feff}" } else { "" };
+        let around = |text: &str| {
+            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+            format!("{mark}# new\n{text}")
+        };
+        let detached = plan::detached(&around(&draft.text), Some(&record), router()).unwrap();
+        prop_assert_eq!(detached.text, around(&text));
+        prop_assert!(detached.left.is_empty());
     }
 
     #[test]

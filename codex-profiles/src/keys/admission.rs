@@ -58,12 +58,11 @@ impl ProfileStore {
     /// # Errors
     /// When `state.json` cannot be read: then nobody can say.
     pub async fn admit(&self, presented: Option<&str>) -> Result<Admission, StoreError> {
-        let keys = match self.memory.keys.fresh(self.home()) {
-            Some(keys) => keys,
-            None => {
-                let store = self.clone();
-                blocking(move || store.memory.keys.read(store.home())).await?
-            }
+        let keys = if let Some(keys) = self.memory.keys.fresh(self.home()) {
+            keys
+        } else {
+            let store = self.clone();
+            blocking(move || store.memory.keys.read(store.home())).await?
         };
         let admission = keys.admit(presented);
         if let Admission::Known { name, .. } = &admission {

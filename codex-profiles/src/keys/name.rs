@@ -21,9 +21,8 @@ impl KeyName {
     pub fn parse(text: &str) -> Result<Self, KeyNameError> {
         let name = text.trim();
         let shown = printable(name, MAX_CHARS);
-        (!name.is_empty() && shown == name)
-            .then(|| Self(shown))
-            .ok_or(KeyNameError)
+        let fits = !name.is_empty() && shown == name;
+        fits.then_some(Self(shown)).ok_or(KeyNameError)
     }
 
     /// The text.
