@@ -1,6 +1,7 @@
 //! The real Codex CLI, told of the router by `openai_base_url` and by nothing else.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use fake_openai::{FakeOpenAi, Fault, RecordedRequest};
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::child::{Outcome, command, installed, run};
-use crate::stage::{Backend, Stage};
+use crate::stage::{Backend, KEY, Stage};
 use crate::tap::Tap;
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -47,6 +48,10 @@ impl Codex {
 
     /// `codex exec …`, which prints the final answer on standard output.
     fn exec(&self, arguments: &[&str]) -> Outcome {
+        run(&mut self.command(arguments), LIMIT).succeeded("codex exec")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut codex = command(installed("node_modules/.bin/codex"));
         codex
             .env("HOME", self.project.path())
@@ -57,7 +62,23 @@ impl Codex {
             // The test's own folder is all there is to touch.
             .arg("--dangerously-bypass-approvals-and-sandbox")
             .args(arguments);
-        run(&mut codex, LIMIT).succeeded("codex exec")
+        codex
+    }
+
+    /// The same, whether it succeeds or not.
+    fn attempts(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
+        let mut codex = self.command(arguments);
+        run(codex.envs(environment.iter().copied()), LIMIT)
+    }
+
+    /// `codex-router …` on the home of this Codex, for a router at this address.
+    fn router(&self, arguments: &[&str], address: &str) {
+        let mut router = crate::harness::program();
+        router
+            .env("CODEX_HOME", self.home.path())
+            .env("CODEX_ROUTER_LISTEN", address)
+            .args(arguments);
+        run(&mut router, LIMIT).succeeded("codex-router");
     }
 
     fn asks(&self, arguments: &[&str], expected: &str) {
@@ -293,4 +314,75 @@ fn codex_takes_a_conversation_with_reasoning_to_another_account() {
     stage.fake.forget_requests();
     codex.asks(&["resume", "--last", "and now"], "You said: and now");
     stage.served_by("acct-other");
+}
+
+/// A session that was begun without the router goes on with it, and without it again.
+#[test]
+fn codex_is_attached_by_a_command_keeps_its_sessions_and_is_detached_to_the_same_bytes() {
+    let stage = Stage::new(Backend::ChatGpt);
+    let codex = Codex::signed_out(&stage);
+    let key = stage.fake.api_key_auth_json(KEY).to_string();
+    write(&codex.home.path().join("auth.json"), &key);
+    let config = codex.home.path().join("config.toml");
+    // In the place of OpenAI's own address, where no test goes.
+    let direct = format!(
+        "# mine\nopenai_base_url = '{}' # until now\n\n[history]\npersistence = \"save-all\"",
+        stage.fake.openai_base_url()
+    );
+    write(&config, &direct);
+    codex.asks(&["without it"], "You said: without it");
+    let with_own_key = |call: &RecordedRequest| call.bearer() == Some(KEY);
+    assert!(stage.fake.model_calls().iter().all(with_own_key));
+
+    stage.fake.forget_requests();
+    let tapped = codex.tap.address.to_string();
+    codex.router(&["attach"], &tapped);
+    codex.asks(&["resume", "--last", "with it"], "You said: with it");
+    stage.served_by("acct-work");
+    let sent = stage.model_call().json["input"].to_string();
+    assert!(sent.contains("without it"), "the session goes on: {sent}");
+
+    codex.router(&["detach"], &tapped);
+    assert_eq!(std::fs::read_to_string(&config).unwrap(), direct);
+    stage.fake.forget_requests();
+    codex.asks(&["resume", "--last", "and again"], "You said: and again");
+    let calls = stage.fake.model_calls();
+    assert!(calls.iter().all(with_own_key), "{calls:?}");
+    assert!(
+        calls
+            .iter()
+            .any(|call| call.json["input"].to_string().contains("with it"))
+    );
+}
+
+/// Attached as a provider of its own, with the key in the variable that the settings name.
+#[test]
+fn codex_sends_a_client_key_where_keys_are_required() {
+    let stage = Stage::new(Backend::ChatGpt);
+    let key = stage.create_key("codex");
+    let codex = Codex::signed_in(&stage);
+    let refused = codex.attempts(&["good morning"], &[]);
+    assert!(!refused.status.success());
+    assert!(
+        refused.stderr.contains("codex-router attach --provider"),
+        "{}",
+        refused.stderr
+    );
+    assert!(
+        stage.fake.refreshes().is_empty(),
+        "Codex keeps its own login"
+    );
+    assert!(stage.fake.model_calls().is_empty());
+
+    write(&codex.home.path().join("config.toml"), "");
+    stage.share_keys(codex.home.path());
+    codex.router(&["attach", "--provider"], &codex.tap.address.to_string());
+    let answered = codex.attempts(&["good morning"], &[("CODEX_ROUTER_KEY", &key)]);
+    assert_eq!(
+        answered.stdout.trim_end(),
+        "You said: good morning",
+        "{}",
+        answered.stderr
+    );
+    stage.served_by("acct-work");
 }

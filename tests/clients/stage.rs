@@ -1,13 +1,14 @@
 //! What a client is put in front of: the fake, and the router between them.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use fake_openai::{Account, FakeOpenAi, RecordedRequest};
 
 use crate::harness::{Home, Router};
 
 /// The key of the API-key profile, and of whoever talks to the fake directly.
-const KEY: &str = "sk-stage";
+pub(crate) const KEY: &str = "sk-stage";
 
 /// What answers the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,22 @@ impl Stage {
         let (_, home) = self.router.as_ref().unwrap();
         let used = home.run(&["use", profile]);
         assert_eq!(used.code, Some(0), "{used:?}");
+    }
+
+    /// Makes a client key, without which nobody is served from then on.
+    pub(crate) fn create_key(&self, name: &str) -> String {
+        let (_, home) = self.router.as_ref().unwrap();
+        let made = home.run(&["key", "create", name]);
+        assert_eq!(made.code, Some(0), "{made:?}");
+        made.stdout.trim_end().to_owned()
+    }
+
+    /// Lets another home know that there are keys.
+    pub(crate) fn share_keys(&self, other: &Path) {
+        let (_, home) = self.router.as_ref().unwrap();
+        std::fs::create_dir_all(other.join("router")).unwrap();
+        let state = home.path("router/state.json");
+        std::fs::copy(state, other.join("router/state.json")).unwrap();
     }
 
     /// The shell command that makes this profile the current one.

@@ -2,9 +2,11 @@
 
 #![cfg(test)]
 
+mod attaching;
 mod bad_requests;
 mod broken_profiles;
 mod chat;
+mod client_keys;
 mod codex_client;
 mod command_line;
 mod completions;

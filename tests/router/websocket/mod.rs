@@ -2,6 +2,7 @@
 
 mod bridge;
 mod compression;
+mod keys;
 mod relay;
 
 use std::time::Duration;
