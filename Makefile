@@ -1,7 +1,8 @@
 # Thin on purpose: each target sets up what it needs and calls cargo.
-.PHONY: run demo test bench
+.PHONY: run demo test bench check-platforms
 
 run: ; @scripts/setup run && scripts/run
 demo: ; @scripts/setup run && scripts/demo
 test: ; @scripts/setup test && scripts/test
 bench: ; @scripts/setup run && cargo bench -p codex-router-benches
+check-platforms: ; @scripts/setup platforms && scripts/check-platforms
