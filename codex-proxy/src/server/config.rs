@@ -1,4 +1,4 @@
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use codex_auth::CredentialProvider;
@@ -12,6 +12,8 @@ use super::{
 use crate::{
     chat::ReasoningFormat,
     conversation::ConversationLayer,
+    fallback::FallbackRules,
+    requests::RequestLog,
     responses::memory::ResponseMemory,
     route::ProfileTable,
     upstream::{Targets, Upstream, WorkspaceLayer, client_builder},
@@ -35,6 +37,8 @@ pub struct ServerBuilder<P> {
     reasoning: ReasoningFormat,
     limits: Limits,
     memory: Option<ResponseMemory>,
+    requests: Option<RequestLog>,
+    fallback: Option<Arc<dyn FallbackRules>>,
 }
 
 /// Why there is no server.
@@ -72,6 +76,8 @@ impl Server {
             reasoning: ReasoningFormat::default(),
             limits: Limits::default(),
             memory: Some(ResponseMemory::new()),
+            requests: None,
+            fallback: None,
         }
     }
 
@@ -150,6 +156,25 @@ where
         Self { memory, ..self }
     }
 
+    /// Lists requests there. Default: nowhere.
+    #[must_use]
+    pub fn request_log(self, log: RequestLog) -> Self {
+        Self {
+            requests: Some(log),
+            ..self
+        }
+    }
+
+    /// Has other profiles serve what the current one could not, as these rules say: those of a
+    /// `ProfileStore`, for one. Default: never.
+    #[must_use]
+    pub fn fallback(self, rules: impl FallbackRules) -> Self {
+        Self {
+            fallback: Some(Arc::new(rules)),
+            ..self
+        }
+    }
+
     /// Stacks the layers.
     ///
     /// # Errors
@@ -172,6 +197,8 @@ where
             connections: connections.clone(),
             reasoning: self.reasoning,
             memory: self.memory,
+            requests: self.requests,
+            fallback: self.fallback,
             limits: self.limits,
         };
         Ok(Server {
