@@ -22,7 +22,7 @@ impl TokenWatch {
         Self(Arc::new(told))
     }
 
-    pub(super) fn tell(&self, tokens: Tokens) {
+    pub(crate) fn tell(&self, tokens: Tokens) {
         (self.0)(tokens);
     }
 }

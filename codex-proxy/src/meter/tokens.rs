@@ -27,7 +27,7 @@ impl Tokens {
     }
 
     /// Reads a `usage` object, of either API. Anything else of that name is none.
-    pub(super) fn parse(json: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(json: &[u8]) -> Option<Self> {
         let usage: Usage = serde_json::from_slice(json).ok()?;
         Some(Self {
             input: usage.input_tokens?,

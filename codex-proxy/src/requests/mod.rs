@@ -52,6 +52,8 @@ mod handle;
 mod layer;
 mod log;
 mod path;
+#[cfg(test)]
+mod tests;
 
 pub use asked::NotedBody;
 pub use body::ListedBody;
