@@ -155,6 +155,15 @@ impl CodexHome {
         self.router().join("state.lock")
     }
 
+    /// How often another profile served in the place of the current one today.
+    pub(crate) fn fallback_json(&self) -> PathBuf {
+        self.router().join("fallback.json")
+    }
+
+    pub(crate) fn fallback_lock(&self) -> PathBuf {
+        self.router().join("fallback.lock")
+    }
+
     /// Codex's first lock; the second lies beside the real `auth.json` (wire reference 1.4).
     pub(crate) fn codex_lock(&self) -> PathBuf {
         self.root.join("auth.lock")
@@ -185,6 +194,7 @@ mod tests {
             home.refresh_rescue("f"),
             home.refresh_lock("f"),
             home.switch_intent(),
+            home.fallback_json(),
             home.codex_lock(),
         ] {
             assert!(path.starts_with("/h"), "{}", path.display());

@@ -50,6 +50,7 @@
 pub mod error;
 #[cfg(feature = "export")]
 pub mod export;
+pub mod fallback;
 pub mod fs;
 pub mod home;
 pub mod homes;
@@ -90,6 +91,7 @@ mod copies_tests;
 mod testing;
 
 pub use error::StoreError;
+pub use fallback::Fallback;
 pub use fs::ReadError;
 pub use home::CodexHome;
 pub use live::LiveUnknown;

@@ -194,6 +194,7 @@ impl State {
         if profiles.remove(name).is_some() {
             self.fields.set("profiles", &profiles);
         }
+        self.rename_in_fallback(name, None);
     }
 
     /// Moves what is kept about a profile to its new name.
@@ -203,6 +204,7 @@ impl State {
             profiles.set(to, &facts);
             self.fields.set("profiles", &profiles);
         }
+        self.rename_in_fallback(from, Some(to));
     }
 
     fn facts(&self, label: &str) -> Object {

@@ -43,6 +43,7 @@ impl Serving {
             .upgrade_client(client::upgrade_client()?)
             .targets(targets()?)
             .reasoning(reasoning_format(&store).await?)
+            .fallback(store.clone())
             .build()?;
         let address = match listen {
             Some(address) => address,

@@ -1,4 +1,4 @@
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use codex_auth::CredentialProvider;
@@ -14,6 +14,8 @@ use crate::control::Control;
 use crate::{
     chat::ReasoningFormat,
     conversation::ConversationLayer,
+    fallback::FallbackRules,
+    requests::RequestLog,
     responses::memory::ResponseMemory,
     route::ProfileTable,
     upstream::{Targets, Upstream, WorkspaceLayer, client_builder},
@@ -41,6 +43,8 @@ pub struct ServerBuilder<P> {
     memory: Option<ResponseMemory>,
     #[cfg(feature = "control")]
     control: Option<Control>,
+    requests: Option<RequestLog>,
+    fallback: Option<Arc<dyn FallbackRules>>,
 }
 
 /// Why there is no server.
@@ -80,6 +84,8 @@ impl Server {
             memory: Some(ResponseMemory::new()),
             #[cfg(feature = "control")]
             control: None,
+            requests: None,
+            fallback: None,
         }
     }
 
@@ -171,6 +177,25 @@ where
         }
     }
 
+    /// Lists requests there. Default: nowhere.
+    #[must_use]
+    pub fn request_log(self, log: RequestLog) -> Self {
+        Self {
+            requests: Some(log),
+            ..self
+        }
+    }
+
+    /// Has other profiles serve what the current one could not, as these rules say: those of a
+    /// `ProfileStore`, for one. Default: never.
+    #[must_use]
+    pub fn fallback(self, rules: impl FallbackRules) -> Self {
+        Self {
+            fallback: Some(Arc::new(rules)),
+            ..self
+        }
+    }
+
     /// Stacks the layers.
     ///
     /// # Errors
@@ -193,6 +218,8 @@ where
             connections: connections.clone(),
             reasoning: self.reasoning,
             memory: self.memory,
+            requests: self.requests,
+            fallback: self.fallback,
             limits: self.limits,
         };
         #[cfg(feature = "control")]

@@ -1,6 +1,6 @@
 //! What stands around what, and why.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -20,13 +20,16 @@ use tower_http::{
 use super::decode::decode;
 use crate::{
     BoxError,
-    auth::CodexAuthLayer,
+    auth::{CodexAuthLayer, ReplayBody},
     chat::{ChatCompletionsLayer, ReasoningFormat},
     completions::CompletionsLayer,
     conversation::ConversationLayer,
     error::ErrorLayer,
+    fallback::{FallbackLayer, FallbackRules},
     gate::ClientGateLayer,
+    meter::MeterLayer,
     models::Models,
+    requests::{NotedBody, RequestLog, RequestLogLayer},
     responses::{ResponsesLayer, StoredResponsesLayer, memory::ResponseMemory},
     route::{ProfileTable, RouteLayer},
     upstream::{ConnectRetry, Upstream, WorkspaceLayer},
@@ -51,6 +54,10 @@ pub(super) struct Stack<P> {
     pub(super) reasoning: ReasoningFormat,
     /// Answers to clients that are not Codex.
     pub(super) memory: Option<ResponseMemory>,
+    /// Where requests are listed, if anywhere.
+    pub(super) requests: Option<RequestLog>,
+    /// Who serves in the place of the current profile, if anybody may.
+    pub(super) fallback: Option<Arc<dyn FallbackRules>>,
     pub(super) limits: Limits,
 }
 
@@ -104,7 +111,35 @@ where
 
     /// Which profile serves: decided once, above every layer that uses a login.
     pub(super) fn routed(&self, service: Answering) -> Answering {
-        BoxCloneSyncService::new(RouteLayer::new(self.profiles.clone()).layer(service))
+        let service = self.falling_back(service);
+        let routed = RouteLayer::new(self.profiles.clone()).layer(service);
+        self.listed(BoxCloneSyncService::new(routed))
+    }
+
+    /// Around the choice of a profile, so that what has none is listed too.
+    fn listed(&self, service: Answering) -> Answering {
+        let Some(log) = &self.requests else {
+            return service;
+        };
+        let service = ServiceBuilder::new()
+            .map_response(boxed)
+            .layer(RequestLogLayer::new(log.clone()))
+            .map_request(|request: Request<NotedBody<Body>>| request.map(Body::new))
+            .service(service);
+        BoxCloneSyncService::new(service)
+    }
+
+    /// Around everything that a profile may fail at, so that another one begins anew.
+    fn falling_back(&self, service: Answering) -> Answering {
+        let Some(rules) = &self.fallback else {
+            return service;
+        };
+        let layer = FallbackLayer::new(self.profiles.clone(), rules.clone());
+        let service = ServiceBuilder::new()
+            .layer(layer.with_body_limit(self.limits.body_bytes))
+            .map_request(|request: Request<ReplayBody<Body>>| request.map(Body::new))
+            .service(service);
+        BoxCloneSyncService::new(service)
     }
 
     /// `/v1/chat/completions`: translated for a ChatGPT login.
@@ -205,6 +240,8 @@ where
             .layer(RetryLayer::new(ConnectRetry::default()))
             // to the response head, per attempt; a stream has its idle gap
             .layer(TimeoutLayer::new(self.limits.head))
+            // what the upstream itself says, before anything makes something else of it
+            .layer(MeterLayer::new())
             .service(self.upstream.clone());
         BoxCloneSyncService::new(service)
     }

@@ -3,7 +3,10 @@ use std::borrow::Cow;
 use codex_auth::{ProfileRef, RouteHint};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use super::turn::{Step, Turns, kind_of};
+use super::{
+    listed::ListedTurns,
+    turn::{Step, Turns, kind_of},
+};
 use crate::{
     ApiError,
     conversation::Passage,
@@ -47,6 +50,7 @@ pub(super) struct Course<T> {
     /// Where accounts have state of their own.
     passage: Option<Passage>,
     pub(super) turns: Turns,
+    pub(super) listed: ListedTurns,
 }
 
 /// Why a message of the client does not go upstream.
@@ -59,11 +63,16 @@ pub(super) enum Stop {
 }
 
 impl<T: ProfileTable> Course<T> {
-    pub(super) fn new(destination: Destination<T>, passage: Option<Passage>) -> Self {
+    pub(super) fn new(
+        destination: Destination<T>,
+        passage: Option<Passage>,
+        listed: ListedTurns,
+    ) -> Self {
         Self {
             destination,
             passage,
             turns: Turns::new(),
+            listed,
         }
     }
 
@@ -79,8 +88,12 @@ impl<T: ProfileTable> Course<T> {
             .passage
             .as_ref()
             .map(|passage| passage.portable(&message));
-        let portable = portable.transpose().map_err(Stop::Refused)?;
+        let portable = portable.transpose().map_err(|error| {
+            self.listed.refuse(&message, &error);
+            Stop::Refused(error)
+        })?;
         self.turns.begin();
+        self.listed.begin(&message);
         Ok(match portable {
             Some(Cow::Owned(rest)) => rest.into(),
             Some(Cow::Borrowed(_)) | None => message,

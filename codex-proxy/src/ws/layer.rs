@@ -17,6 +17,7 @@ use super::{
     course::{Course, Destination},
     extension::Compression,
     handshake::{Offer, unless_without_websocket},
+    listed::ListedTurns,
     relay::Relay,
     socket::Socket,
 };
@@ -117,6 +118,7 @@ impl<T: ProfileTable> UpgradeLayer<T> {
         let passage = self.conversations.passage(&mut parts);
         let hint = parts.extensions.get().cloned().unwrap_or_default();
         let destination = Destination::new(self.table, hint, parts.extensions.get());
+        let listed = ListedTurns::of(&parts.extensions);
 
         let mut response = inner.call(Request::from_parts(parts, body)).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -126,7 +128,7 @@ impl<T: ProfileTable> UpgradeLayer<T> {
         let compression = handshake.accepted_by(response.headers())?;
         let upstream = hyper::upgrade::on(&mut response);
         let upstream = Side::new(upstream, Role::Client, compression);
-        let course = Course::new(destination, passage);
+        let course = Course::new(destination, passage, listed);
         self.connections.spawn(|stopping| {
             let relay = relay(client, upstream, course, stopping);
             relay.instrument(tracing::Span::current())
