@@ -164,6 +164,11 @@ impl CodexHome {
         self.router().join("fallback.lock")
     }
 
+    /// Held while Codex's settings are changed, and what is remembered of that.
+    pub(crate) fn attachment_lock(&self) -> PathBuf {
+        self.router().join("attachment.lock")
+    }
+
     /// Codex's first lock; the second lies beside the real `auth.json` (wire reference 1.4).
     pub(crate) fn codex_lock(&self) -> PathBuf {
         self.root.join("auth.lock")

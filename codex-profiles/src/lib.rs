@@ -47,6 +47,7 @@
 //! # }
 //! ```
 
+pub mod attach;
 pub mod error;
 #[cfg(feature = "export")]
 pub mod export;
@@ -55,6 +56,7 @@ pub mod fs;
 pub mod home;
 pub mod homes;
 pub mod import;
+pub mod keys;
 pub mod live;
 pub mod profile;
 pub mod removed;

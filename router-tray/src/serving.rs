@@ -1,6 +1,9 @@
 //! The server of this program, whatever front-end starts it.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use codex_auth::Issuer;
 use codex_profiles::{CodexHome, ProfileStore};
@@ -37,6 +40,10 @@ impl Serving {
             .sign_ins(client::issuer_client()?, Issuer::from_env())
             .set_log_level(Arc::new(log::set_level))
             .build();
+        let address = match listen {
+            Some(address) => address,
+            None => listen_address(&store).await?,
+        };
         let server = Server::builder(store.clone())
             .control(control.clone())
             .client(client)
@@ -44,11 +51,9 @@ impl Serving {
             .targets(targets()?)
             .reasoning(reasoning_format(&store).await?)
             .fallback(store.clone())
+            .client_keys(store.clone())
+            .hosts(hosts(&store, address).await?)
             .build()?;
-        let address = match listen {
-            Some(address) => address,
-            None => listen_address(&store).await?,
-        };
         let bound = server.bind(address).await?;
         let announcement = control.announce().await;
         let announcement = announcement.inspect_err(|error| {
@@ -128,8 +133,21 @@ async fn reasoning_format(store: &ProfileStore) -> Result<ReasoningFormat, Failu
     }))
 }
 
+/// The names that clients in the network call, and the address itself.
+async fn hosts(store: &ProfileStore, address: SocketAddr) -> Result<Vec<String>, Failure> {
+    let mut hosts = store.state().await?.allowed_hosts();
+    let ip = address.ip();
+    if !ip.is_loopback() && !ip.is_unspecified() {
+        hosts.push(match ip {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        });
+    }
+    Ok(hosts)
+}
+
 /// The environment's, else the settings'.
-async fn listen_address(store: &ProfileStore) -> Result<SocketAddr, Failure> {
+pub(crate) async fn listen_address(store: &ProfileStore) -> Result<SocketAddr, Failure> {
     let given = std::env::var("CODEX_ROUTER_LISTEN")
         .ok()
         .filter(|text| !text.is_empty());

@@ -1,9 +1,13 @@
-//! The profile store as the table that the route layer asks.
+//! The profile store as what the layers ask for profiles and keys.
 
 use codex_auth::{AuthMode, CredentialError, ProfileRef};
-use codex_profiles::{Condition, Profile, ProfileStore, RouteSource};
+use codex_profiles::{Condition, Profile, ProfileStore, RouteSource, keys};
 
-use crate::route::{ChosenProfile, ProfileTable, RouteReason};
+use crate::{
+    BoxError,
+    gate::{Admission, ClientKeys, KeyHolder},
+    route::{ChosenProfile, ProfileTable, RouteReason},
+};
 
 impl ProfileTable for ProfileStore {
     async fn choose(&self, wanted: Option<&ProfileRef>) -> Result<ChosenProfile, CredentialError> {
@@ -36,6 +40,20 @@ impl ProfileTable for ProfileStore {
         }
         let live = self.choose(None).await;
         live.map(|chosen| vec![chosen.profile]).unwrap_or_default()
+    }
+}
+
+impl ClientKeys for ProfileStore {
+    async fn admit(&self, presented: Option<&str>) -> Result<Admission, BoxError> {
+        let admission = Self::admit(self, presented).await?;
+        Ok(match admission {
+            keys::Admission::Open => Admission::Open,
+            keys::Admission::Known { name, profile } => Admission::Known(KeyHolder {
+                name,
+                profile: profile.map(|profile| ProfileRef::new(&*profile)),
+            }),
+            _ => Admission::Refused,
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-use super::decode::decode;
+use super::{decode::decode, keys::AnyKeys};
 use crate::{
     BoxError,
     auth::{CodexAuthLayer, ReplayBody},
@@ -26,7 +26,7 @@ use crate::{
     conversation::ConversationLayer,
     error::ErrorLayer,
     fallback::{FallbackLayer, FallbackRules},
-    gate::ClientGateLayer,
+    gate::{ClientGateLayer, ClientKeyLayer},
     meter::MeterLayer,
     models::Models,
     requests::{NotedBody, RequestLog, RequestLogLayer},
@@ -59,6 +59,8 @@ pub(super) struct Stack<P> {
     /// Who serves in the place of the current profile, if anybody may.
     pub(super) fallback: Option<Arc<dyn FallbackRules>>,
     pub(super) limits: Limits,
+    pub(super) gate: ClientGateLayer,
+    pub(super) keys: ClientKeyLayer<AnyKeys>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +83,7 @@ where
     P: CredentialProvider + ProfileTable + Clone,
 {
     /// The rings around everything, whatever the path.
-    pub(super) fn outer<S>(routes: S) -> Answering
+    pub(super) fn outer<S>(&self, routes: S) -> Answering
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible>
             + Clone
@@ -104,7 +106,7 @@ where
             // method and path, never a query or a body
             .layer(TraceLayer::new_for_http().make_span_with(span))
             // nothing on disk is touched before it says yes
-            .layer(ClientGateLayer::loopback())
+            .layer(self.gate.clone())
             .service(routes);
         BoxCloneSyncService::new(service)
     }

@@ -7,7 +7,12 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{export::Export, import::Import};
+use super::{
+    attach::{Attach, Detach},
+    export::Export,
+    import::Import,
+    key::Key,
+};
 
 /// Switch between your Codex logins, and serve the chosen one on localhost.
 ///
@@ -99,6 +104,13 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Send Codex's model traffic through the router, so that it follows every switch
+    Attach(Attach),
+    /// Let Codex go to OpenAI by itself again, with the settings it had before
+    Detach(Detach),
+    /// Keys that clients of the router present
+    #[command(subcommand)]
+    Key(Key),
 }
 
 #[derive(Debug, Args)]

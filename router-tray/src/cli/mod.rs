@@ -1,11 +1,13 @@
 //! The command line.
 
 mod args;
+pub(crate) mod attach;
 pub(crate) mod client;
 mod exit;
 mod export;
 mod homes;
 mod import;
+mod key;
 mod list;
 mod login;
 mod open;
@@ -65,6 +67,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::Export(export)) => export.run(&store()?).await,
         Some(Command::Restore { name }) => profiles::restore(&store()?, &name).await,
         Some(Command::Login(args)) => login::login(&home, &args).await,
+        Some(Command::Attach(attach)) => attach.run(&store()?).await,
+        Some(Command::Detach(detach)) => detach.run(&store()?).await,
+        Some(Command::Key(key)) => key.run(&store()?).await,
         Some(Command::SignOut { name, yes }) => sign_out::sign_out(&home, &name, yes).await,
     }
 }
