@@ -8,6 +8,7 @@ use codex_proxy::{
     control::Control,
     server::{Bound, Server},
     upstream::Targets,
+    usage::UsagePoll,
 };
 
 use crate::cli::{Failure, client, stop_signal};
@@ -17,6 +18,7 @@ pub(crate) struct Serving {
     store: ProfileStore,
     bound: Bound,
     control: Control,
+    usage: UsagePoll,
 }
 
 impl Serving {
@@ -27,10 +29,13 @@ impl Serving {
     ) -> Result<Self, Failure> {
         let client = client::http_client()?;
         let store = client::store(home)?;
+        let targets = targets()?;
+        let usage = UsagePoll::new(store.clone(), client.clone(), targets.clone());
         let server = Server::builder(store.clone())
+            .usage(store.clone())
             .client(client)
             .upgrade_client(client::upgrade_client()?)
-            .targets(targets()?)
+            .targets(targets)
             .reasoning(reasoning_format(&store).await?)
             .build()?;
         let address = match listen {
@@ -43,6 +48,7 @@ impl Serving {
             store,
             bound,
             control,
+            usage,
         })
     }
 
@@ -67,17 +73,21 @@ impl Serving {
     /// them; then brings to its end what must not be broken off.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
         let upkeep = tokio::spawn(self.store.upkeep().run());
+        let poll = tokio::spawn(self.usage.run());
         tokio::select! {
             () = self.bound.serve(stop) => {}
             () = second_stop_signal() => eprintln!("codex-router: streams under way were cut"),
         }
         upkeep.abort();
+        poll.abort();
         // Its client may have left, but the answer of the issuer is the only copy of the new tokens.
         self.store.finish_refreshes().await;
+        self.store.keep_usage().await;
     }
 }
 
-fn targets() -> Result<Targets, Failure> {
+/// The servers that the environment names, else OpenAI's own.
+pub(crate) fn targets() -> Result<Targets, Failure> {
     let read = |name: &str, usual: &str| {
         std::env::var(name)
             .ok()

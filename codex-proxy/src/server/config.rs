@@ -1,4 +1,4 @@
-use std::{io, net::SocketAddr, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use codex_auth::CredentialProvider;
@@ -15,6 +15,7 @@ use crate::{
     responses::memory::ResponseMemory,
     route::ProfileTable,
     upstream::{Targets, Upstream, WorkspaceLayer, client_builder},
+    usage::UsageSink,
     ws::Connections,
 };
 
@@ -26,7 +27,6 @@ pub struct Server {
 }
 
 /// Sets up a [`Server`]; every setting has a default.
-#[derive(Debug)]
 pub struct ServerBuilder<P> {
     profiles: P,
     client: Option<reqwest::Client>,
@@ -35,6 +35,7 @@ pub struct ServerBuilder<P> {
     reasoning: ReasoningFormat,
     limits: Limits,
     memory: Option<ResponseMemory>,
+    usage: Option<Arc<dyn UsageSink>>,
 }
 
 /// Why there is no server.
@@ -72,6 +73,7 @@ impl Server {
             reasoning: ReasoningFormat::default(),
             limits: Limits::default(),
             memory: Some(ResponseMemory::new()),
+            usage: None,
         }
     }
 
@@ -150,6 +152,16 @@ where
         Self { memory, ..self }
     }
 
+    /// Hands what is read of the limits of accounts, in headers and in events, to this sink, such as
+    /// a `ProfileStore`. Default: nobody.
+    #[must_use]
+    pub fn usage(self, sink: impl UsageSink) -> Self {
+        Self {
+            usage: Some(Arc::new(sink)),
+            ..self
+        }
+    }
+
     /// Stacks the layers.
     ///
     /// # Errors
@@ -172,11 +184,22 @@ where
             connections: connections.clone(),
             reasoning: self.reasoning,
             memory: self.memory,
+            usage: self.usage,
             limits: self.limits,
         };
         Ok(Server {
             router: router::router(&stack),
             connections,
         })
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for ServerBuilder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field("profiles", &self.profiles)
+            .field("targets", &self.targets)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }

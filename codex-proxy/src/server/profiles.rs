@@ -1,9 +1,12 @@
-//! The profile store as the table that the route layer asks.
+//! The profile store as the table that the route layer asks, and as the keeper of quotas.
 
-use codex_auth::{AuthMode, CredentialError, ProfileRef};
+use codex_auth::{AuthMode, CredentialError, ProfileRef, usage::Reading};
 use codex_profiles::{Condition, Profile, ProfileStore, RouteSource};
 
-use crate::route::{ChosenProfile, ProfileTable, RouteReason};
+use crate::{
+    route::{ChosenProfile, ProfileTable, RouteReason},
+    usage::{UsageOwner, UsageSink},
+};
 
 impl ProfileTable for ProfileStore {
     async fn choose(&self, wanted: Option<&ProfileRef>) -> Result<ChosenProfile, CredentialError> {
@@ -36,6 +39,19 @@ impl ProfileTable for ProfileStore {
         }
         let live = self.choose(None).await;
         live.map(|chosen| vec![chosen.profile]).unwrap_or_default()
+    }
+}
+
+/// Readings are kept by identity: what is told of a login that nobody knows is left.
+impl UsageSink for ProfileStore {
+    fn record(&self, owner: &UsageOwner, reading: &Reading) {
+        if let Some(identity) = &owner.identity {
+            self.record_usage(&owner.profile, identity, reading);
+        }
+    }
+
+    fn served(&self, _: &UsageOwner) {
+        self.note_request();
     }
 }
 

@@ -1,6 +1,6 @@
 //! What stands around what, and why.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -30,6 +30,7 @@ use crate::{
     responses::{ResponsesLayer, StoredResponsesLayer, memory::ResponseMemory},
     route::{ProfileTable, RouteLayer},
     upstream::{ConnectRetry, Upstream, WorkspaceLayer},
+    usage::{UsageLayer, UsageSink},
     ws::{BridgeLayer, Connections, UpgradeLayer},
 };
 
@@ -40,7 +41,6 @@ pub(super) type Answering =
     BoxCloneSyncService<Request<Body>, Response<Body>, std::convert::Infallible>;
 
 /// What the layers are made of.
-#[derive(Debug)]
 pub(super) struct Stack<P> {
     pub(super) profiles: P,
     pub(super) upstream: Upstream,
@@ -51,6 +51,8 @@ pub(super) struct Stack<P> {
     pub(super) reasoning: ReasoningFormat,
     /// Answers to clients that are not Codex.
     pub(super) memory: Option<ResponseMemory>,
+    /// Where goes what is read of the limits of accounts.
+    pub(super) usage: Option<Arc<dyn UsageSink>>,
     pub(super) limits: Limits,
 }
 
@@ -155,14 +157,17 @@ where
     /// `/v1/responses` over WebSocket: switches protocols once the upstream has, or serves other
     /// clients than Codex turn by turn, each as a request to `turns`.
     pub(super) fn upgrades(&self, turns: Answering) -> Answering {
+        let upgrade = UpgradeLayer::new(self.profiles.clone())
+            .with_conversations(self.conversations.clone())
+            .with_connections(self.connections.clone());
+        let upgrade = match &self.usage {
+            Some(sink) => upgrade.with_usage(sink.clone()),
+            None => upgrade,
+        };
         let service = ServiceBuilder::new()
             // who speaks like the public API is not understood by the ChatGPT backend
             .layer(BridgeLayer::new(turns).with_connections(self.connections.clone()))
-            .layer(
-                UpgradeLayer::new(self.profiles.clone())
-                    .with_conversations(self.conversations.clone())
-                    .with_connections(self.connections.clone()),
-            )
+            .layer(upgrade)
             .service(self.credentialed());
         self.answering(BoxCloneSyncService::new(service))
     }
@@ -199,6 +204,8 @@ where
                 CodexAuthLayer::new(self.profiles.clone())
                     .with_replay_limit(self.limits.body_bytes),
             )
+            // what its answers tell of the limits of the login that was sent
+            .option_layer(self.usage.clone().map(UsageLayer::new))
             // per login, once; outside the retry, since it is a call of its own
             .layer(self.workspaces.clone())
             // below the login, so that a second connection carries the same one

@@ -119,7 +119,7 @@ impl<T: ProfileTable> Relay<T> {
                 Some(Err(error)) => return End::of_upstream(&error),
                 None => return End::UpstreamLost,
             };
-            let step = message.to_text().map_or(Step::Goes, Step::of);
+            let step = self.course.heard(&message);
             if step == Step::Failed && self.course.was_unreadable(&message) {
                 return End::Unreadable;
             }

@@ -17,6 +17,7 @@ mod sign_out;
 mod stop;
 mod switch;
 mod text;
+mod usage;
 
 use std::{io::IsTerminal as _, process::ExitCode};
 
@@ -51,6 +52,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             homes::list(cli.codex_home.map(|_| home.root().to_owned()), json)
         }
         Some(Command::List { json, .. }) => list::list(&store()?, json).await,
+        Some(Command::Usage { name, json }) => usage::usage(&home, name.as_deref(), json).await,
         Some(Command::Current) => list::current(&store()?).await,
         Some(Command::Use { name }) => switch::switch(&home, &name).await,
         Some(Command::Save { name }) => save::save(&store()?, name.as_deref()).await,
