@@ -111,6 +111,12 @@ impl CodexHome {
         self.router().join("address")
     }
 
+    /// The quota of every login, as it was read last.
+    #[must_use]
+    pub fn usage_json(&self) -> PathBuf {
+        self.router().join("usage.json")
+    }
+
     /// Where intents are noted before something that cannot be undone.
     pub(crate) fn journal(&self) -> PathBuf {
         self.router().join("journal")
@@ -169,6 +175,10 @@ impl CodexHome {
         self.router().join("attachment.lock")
     }
 
+    pub(crate) fn usage_lock(&self) -> PathBuf {
+        self.router().join("usage.lock")
+    }
+
     /// Codex's first lock; the second lies beside the real `auth.json` (wire reference 1.4).
     pub(crate) fn codex_lock(&self) -> PathBuf {
         self.root.join("auth.lock")
@@ -195,6 +205,7 @@ mod tests {
             home.state_json(),
             home.control_token(),
             home.control_address(),
+            home.usage_json(),
             home.refresh_intent("f"),
             home.refresh_rescue("f"),
             home.refresh_lock("f"),

@@ -82,6 +82,7 @@ mod ledger;
 mod memory;
 mod neighbours;
 mod object;
+mod quota;
 mod recovery;
 mod refresher;
 

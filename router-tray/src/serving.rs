@@ -10,8 +10,10 @@ use codex_profiles::{CodexHome, ProfileStore};
 use codex_proxy::{
     chat::ReasoningFormat,
     control::{Announcement, Control},
+    requests::RequestLog,
     server::{Bound, Server},
     upstream::Targets,
+    usage::UsagePoll,
 };
 
 use crate::{
@@ -25,6 +27,7 @@ pub(crate) struct Serving {
     bound: Bound,
     control: Control,
     announcement: Option<Announcement>,
+    usage: UsagePoll,
 }
 
 impl Serving {
@@ -36,7 +39,12 @@ impl Serving {
         let client = client::http_client()?;
         let store = client::store(home)?;
         log::follow_settings(store.state().await?.log_level());
+        let targets = targets()?;
+        let usage = UsagePoll::new(store.clone(), client.clone(), targets.clone());
+        let requests = RequestLog::new();
         let control = Control::builder(store.clone())
+            .usage(usage.clone())
+            .request_log(requests.clone())
             .sign_ins(client::issuer_client()?, Issuer::from_env())
             .set_log_level(Arc::new(log::set_level))
             .build();
@@ -46,9 +54,11 @@ impl Serving {
         };
         let server = Server::builder(store.clone())
             .control(control.clone())
+            .request_log(requests)
+            .usage(store.clone())
             .client(client)
             .upgrade_client(client::upgrade_client()?)
-            .targets(targets()?)
+            .targets(targets)
             .reasoning(reasoning_format(&store).await?)
             .fallback(store.clone())
             .client_keys(store.clone())
@@ -64,6 +74,7 @@ impl Serving {
             bound,
             control,
             announcement: announcement.ok(),
+            usage,
         })
     }
 
@@ -84,11 +95,13 @@ impl Serving {
     /// them; then brings to its end what must not be broken off.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
         let upkeep = tokio::spawn(self.store.upkeep().run());
+        let poll = tokio::spawn(self.usage.run());
         tokio::select! {
             () = self.bound.serve(stop) => {}
             () = second_stop_signal() => eprintln!("codex-router: streams under way were cut"),
         }
         upkeep.abort();
+        poll.abort();
         withdraw(self.announcement).await;
         tokio::select! {
             () = self.control.finish_sign_ins() => {}
@@ -96,6 +109,7 @@ impl Serving {
         }
         // Its client may have left, but the answer of the issuer is the only copy of the new tokens.
         self.store.finish_refreshes().await;
+        self.store.keep_usage().await;
     }
 }
 
@@ -107,7 +121,8 @@ async fn withdraw(announcement: Option<Announcement>) {
     }
 }
 
-fn targets() -> Result<Targets, Failure> {
+/// The servers that the environment names, else OpenAI's own.
+pub(crate) fn targets() -> Result<Targets, Failure> {
     let read = |name: &str, usual: &str| {
         std::env::var(name)
             .ok()

@@ -1,4 +1,4 @@
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Extension, Router};
 use codex_auth::CredentialProvider;
@@ -17,11 +17,12 @@ use crate::{
     chat::ReasoningFormat,
     conversation::ConversationLayer,
     fallback::FallbackRules,
-    requests::RequestLog,
     gate::{Admission, ClientGateLayer, ClientKeyLayer, ClientKeys, FromNetwork},
+    requests::RequestLog,
     responses::memory::ResponseMemory,
     route::ProfileTable,
     upstream::{Targets, Upstream, WorkspaceLayer, client_builder},
+    usage::UsageSink,
     ws::Connections,
 };
 
@@ -36,7 +37,6 @@ pub struct Server {
 }
 
 /// Sets up a [`Server`]; every setting has a default.
-#[derive(Debug)]
 pub struct ServerBuilder<P> {
     profiles: P,
     client: Option<reqwest::Client>,
@@ -51,6 +51,7 @@ pub struct ServerBuilder<P> {
     fallback: Option<Arc<dyn FallbackRules>>,
     keys: AnyKeys,
     hosts: Vec<String>,
+    usage: Option<Arc<dyn UsageSink>>,
 }
 
 /// Why there is no server.
@@ -100,6 +101,7 @@ impl Server {
             fallback: None,
             keys: AnyKeys::default(),
             hosts: Vec::new(),
+            usage: None,
         }
     }
 
@@ -197,6 +199,16 @@ where
         }
     }
 
+    /// Hands what is read of the limits of accounts, in headers and in events, to this sink, such as
+    /// a `ProfileStore`. Default: nobody.
+    #[must_use]
+    pub fn usage(self, sink: impl UsageSink) -> Self {
+        Self {
+            usage: Some(Arc::new(sink)),
+            ..self
+        }
+    }
+
     /// Lists requests there. Default: nowhere.
     #[must_use]
     pub fn request_log(self, log: RequestLog) -> Self {
@@ -255,6 +267,7 @@ where
             memory: self.memory,
             requests: self.requests,
             fallback: self.fallback,
+            usage: self.usage,
             limits: self.limits,
             gate: ClientGateLayer::loopback().with_hosts(self.hosts),
             keys: ClientKeyLayer::new(self.keys.clone()),
@@ -273,5 +286,15 @@ where
             #[cfg(feature = "control")]
             control: self.control,
         })
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for ServerBuilder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field("profiles", &self.profiles)
+            .field("targets", &self.targets)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }

@@ -51,6 +51,14 @@ pub(crate) enum Command {
         #[arg(long)]
         homes: bool,
     },
+    /// Ask OpenAI how much of their limits profiles have used
+    Usage {
+        /// The profile's name [default: all of them]
+        name: Option<String>,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the name of the current profile
     Current,
     /// Make a profile the current one

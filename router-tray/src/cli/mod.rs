@@ -20,6 +20,7 @@ mod sign_out;
 mod stop;
 mod switch;
 mod text;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
         Some(Command::List { json, .. }) => list::list(&store()?, json).await,
         Some(Command::Open { print }) => open::open(&home, print).await,
+        Some(Command::Usage { name, json }) => usage::usage(&home, name.as_deref(), json).await,
         Some(Command::Current) => list::current(&store()?).await,
         Some(Command::Use { name }) => switch::switch(&home, &name).await,
         Some(Command::Save { name }) => save::save(&store()?, name.as_deref()).await,
