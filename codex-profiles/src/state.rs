@@ -210,6 +210,7 @@ impl State {
         if profiles.remove(name).is_some() {
             self.fields.set("profiles", &profiles);
         }
+        self.rename_in_fallback(name, None);
     }
 
     /// Moves what is kept about a profile to its new name.
@@ -219,6 +220,7 @@ impl State {
             profiles.set(to, &facts);
             self.fields.set("profiles", &profiles);
         }
+        self.rename_in_fallback(from, Some(to));
         self.rename_profile_of_keys(from, to);
     }
 

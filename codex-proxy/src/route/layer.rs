@@ -4,12 +4,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use codex_auth::{ProfileRef, RouteHint};
 use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue, Request, Response};
 use tower::{Layer, Service};
 
-use super::{ChosenProfile, ProfileTable, RouteReason, wish::Wish};
+use super::{ChosenProfile, ProfileTable, RouteReason, Routed, wish::Wish};
 use crate::{ApiError, gate::KeyHolder};
 
 /// On a request: the profile that must serve it.
@@ -77,13 +76,11 @@ where
                 Err(error) => return Ok(error.into_response()),
             };
             tracing::Span::current().record("profile", chosen.profile.as_str());
-            let hint = RouteHint::profile(chosen.profile.clone())
-                .with_backend(chosen.backend)
-                .with_identity(chosen.identity.clone());
-            request.extensions_mut().insert(hint);
+            request.extensions_mut().insert(chosen.hint());
             request.extensions_mut().insert(reason);
             let response = ready.call(request).await?;
-            Ok(receipt(response, &chosen.profile, reason))
+            let profile = chosen.profile;
+            Ok(receipt(response, Routed { profile, reason }))
         })
     }
 }
@@ -104,15 +101,16 @@ async fn choose<T: ProfileTable, B>(
     Ok((chosen, reason))
 }
 
-fn receipt<R>(mut response: Response<R>, profile: &ProfileRef, reason: RouteReason) -> Response<R> {
+/// What was chosen, unless a layer inside says that it had another profile serve.
+fn receipt<R>(mut response: Response<R>, chosen: Routed) -> Response<R> {
+    let routed = response.extensions().get().cloned().unwrap_or(chosen);
     let headers = response.headers_mut();
     // A profile's name has no control characters, so it always fits; UTF-8 goes as it is.
-    if let Ok(name) = HeaderValue::from_bytes(profile.as_str().as_bytes()) {
+    if let Ok(name) = HeaderValue::from_bytes(routed.profile.as_str().as_bytes()) {
         headers.insert(X_CODEX_ROUTER_PROFILE, name);
     }
-    headers.insert(
-        X_CODEX_ROUTER_REASON,
-        HeaderValue::from_static(reason.as_str()),
-    );
+    let reason = HeaderValue::from_static(routed.reason.as_str());
+    headers.insert(X_CODEX_ROUTER_REASON, reason);
+    response.extensions_mut().insert(routed);
     response
 }

@@ -49,7 +49,8 @@
 //! # Where it belongs
 //!
 //! Inside the gate, outside everything that uses a login: no layer below can move a request to
-//! another profile.
+//! another profile, but for [`FallbackLayer`](crate::fallback::FallbackLayer), right inside, which a
+//! person must have asked for.
 
 mod layer;
 mod table;
@@ -58,7 +59,7 @@ mod wish;
 pub use layer::{
     Route, RouteLayer, X_CODEX_PROFILE, X_CODEX_ROUTER_PROFILE, X_CODEX_ROUTER_REASON,
 };
-pub use table::{ChosenProfile, ProfileTable, RouteReason};
+pub use table::{ChosenProfile, ProfileTable, RouteReason, Routed};
 
 #[cfg(doc)]
 use codex_auth::RouteHint;

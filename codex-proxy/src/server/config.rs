@@ -1,4 +1,4 @@
-use std::{io, net::SocketAddr, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Extension, Router};
 use codex_auth::CredentialProvider;
@@ -10,14 +10,19 @@ use super::{
     serve::Bound,
     stack::{Limits, Stack},
 };
+#[cfg(feature = "control")]
+use crate::control::Control;
 use crate::{
     BoxError,
     chat::ReasoningFormat,
     conversation::ConversationLayer,
+    fallback::FallbackRules,
     gate::{Admission, ClientGateLayer, ClientKeyLayer, ClientKeys, FromNetwork},
+    requests::RequestLog,
     responses::memory::ResponseMemory,
     route::ProfileTable,
     upstream::{Targets, Upstream, WorkspaceLayer, client_builder},
+    usage::UsageSink,
     ws::Connections,
 };
 
@@ -27,10 +32,11 @@ pub struct Server {
     router: Router,
     keys: AnyKeys,
     connections: Connections,
+    #[cfg(feature = "control")]
+    control: Option<Control>,
 }
 
 /// Sets up a [`Server`]; every setting has a default.
-#[derive(Debug)]
 pub struct ServerBuilder<P> {
     profiles: P,
     client: Option<reqwest::Client>,
@@ -39,8 +45,13 @@ pub struct ServerBuilder<P> {
     reasoning: ReasoningFormat,
     limits: Limits,
     memory: Option<ResponseMemory>,
+    #[cfg(feature = "control")]
+    control: Option<Control>,
+    requests: Option<RequestLog>,
+    fallback: Option<Arc<dyn FallbackRules>>,
     keys: AnyKeys,
     hosts: Vec<String>,
+    usage: Option<Arc<dyn UsageSink>>,
 }
 
 /// Why there is no server.
@@ -84,8 +95,13 @@ impl Server {
             reasoning: ReasoningFormat::default(),
             limits: Limits::default(),
             memory: Some(ResponseMemory::new()),
+            #[cfg(feature = "control")]
+            control: None,
+            requests: None,
+            fallback: None,
             keys: AnyKeys::default(),
             hosts: Vec::new(),
+            usage: None,
         }
     }
 
@@ -110,7 +126,10 @@ impl Server {
         }
         let bind_error = |source| ServerError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind_error)?;
-        Bound::new(listener, self.router, self.connections).map_err(bind_error)
+        let bound = Bound::new(listener, self.router, self.connections).map_err(bind_error)?;
+        #[cfg(feature = "control")]
+        let bound = bound.with_control(self.control);
+        Ok(bound)
     }
 }
 
@@ -170,6 +189,45 @@ where
         Self { memory, ..self }
     }
 
+    /// Serves the page at `/`, and what it asks for below `/api`. Default: neither.
+    #[cfg(feature = "control")]
+    #[must_use]
+    pub fn control(self, control: Control) -> Self {
+        Self {
+            control: Some(control),
+            ..self
+        }
+    }
+
+    /// Hands what is read of the limits of accounts, in headers and in events, to this sink, such as
+    /// a `ProfileStore`. Default: nobody.
+    #[must_use]
+    pub fn usage(self, sink: impl UsageSink) -> Self {
+        Self {
+            usage: Some(Arc::new(sink)),
+            ..self
+        }
+    }
+
+    /// Lists requests there. Default: nowhere.
+    #[must_use]
+    pub fn request_log(self, log: RequestLog) -> Self {
+        Self {
+            requests: Some(log),
+            ..self
+        }
+    }
+
+    /// Has other profiles serve what the current one could not, as these rules say: those of a
+    /// `ProfileStore`, for one. Default: never.
+    #[must_use]
+    pub fn fallback(self, rules: impl FallbackRules) -> Self {
+        Self {
+            fallback: Some(Arc::new(rules)),
+            ..self
+        }
+    }
+
     /// Asks these for the keys that clients have to present. Default: none is needed, and only
     /// this machine is served.
     #[must_use]
@@ -207,14 +265,36 @@ where
             connections: connections.clone(),
             reasoning: self.reasoning,
             memory: self.memory,
+            requests: self.requests,
+            fallback: self.fallback,
+            usage: self.usage,
             limits: self.limits,
             gate: ClientGateLayer::loopback().with_hosts(self.hosts),
             keys: ClientKeyLayer::new(self.keys.clone()),
         };
+        #[cfg(feature = "control")]
+        let page = match &self.control {
+            Some(control) => crate::control::routes(control.clone(), router::WELCOME),
+            None => router::welcome(),
+        };
+        #[cfg(not(feature = "control"))]
+        let page = router::welcome();
         Ok(Server {
-            router: router::router(&stack),
+            router: router::router(&stack, page),
             keys: self.keys,
             connections,
+            #[cfg(feature = "control")]
+            control: self.control,
         })
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for ServerBuilder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field("profiles", &self.profiles)
+            .field("targets", &self.targets)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }

@@ -19,6 +19,7 @@
 
 mod config;
 mod decode;
+mod fallback;
 mod keys;
 mod profiles;
 mod router;

@@ -1,12 +1,13 @@
-//! The profile store as what the layers ask for profiles and keys.
+//! The profile store as what the layers ask for profiles and keys, and as the keeper of quotas.
 
-use codex_auth::{AuthMode, CredentialError, ProfileRef};
+use codex_auth::{AuthMode, CredentialError, ProfileRef, usage::Reading};
 use codex_profiles::{Condition, Profile, ProfileStore, RouteSource, keys};
 
 use crate::{
     BoxError,
     gate::{Admission, ClientKeys, KeyHolder},
     route::{ChosenProfile, ProfileTable, RouteReason},
+    usage::{UsageOwner, UsageSink},
 };
 
 impl ProfileTable for ProfileStore {
@@ -54,6 +55,19 @@ impl ClientKeys for ProfileStore {
             }),
             _ => Admission::Refused,
         })
+    }
+}
+
+/// Readings are kept by identity: what is told of a login that nobody knows is left.
+impl UsageSink for ProfileStore {
+    fn record(&self, owner: &UsageOwner, reading: &Reading) {
+        if let Some(identity) = &owner.identity {
+            self.record_usage(&owner.profile, identity, reading);
+        }
+    }
+
+    fn served(&self, _: &UsageOwner) {
+        self.note_request();
     }
 }
 

@@ -36,6 +36,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ADDR")]
         listen: Option<SocketAddr>,
     },
+    /// Open the page of the router that runs, in a browser
+    Open {
+        /// Print the address in place of opening it; it works once, for five minutes
+        #[arg(long)]
+        print: bool,
+    },
     /// Show the profiles
     List {
         /// As JSON, for programs
@@ -44,6 +50,14 @@ pub(crate) enum Command {
         /// The homes of Codex on this machine instead, and logins that are in two of them
         #[arg(long)]
         homes: bool,
+    },
+    /// Ask OpenAI how much of their limits profiles have used
+    Usage {
+        /// The profile's name [default: all of them]
+        name: Option<String>,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
     },
     /// Print the name of the current profile
     Current,
