@@ -304,9 +304,10 @@ proptest! {
         };
         let stack = Stack::new(Rules { plan: Some(Arc::new(plan)), ..Rules::naming(&[], 99) });
         let mut request = post("{}");
-        let (name, value) = match by_header {
-            true => ("x-codex-profile", bound.to_owned()),
-            false => ("authorization", format!("Bearer profile:{bound}")),
+        let (name, value) = if by_header {
+            ("x-codex-profile", bound.to_owned())
+        } else {
+            ("authorization", format!("Bearer profile:{bound}"))
         };
         request.headers_mut().insert(name, value.parse().unwrap());
         let answer = stack.ask(request, move |_| error(status, code)).now_or_never().unwrap();

@@ -31,8 +31,8 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn has_id(&self, id: &str) -> bool {
-        self.id == id
+    pub(super) fn id(&self) -> &str {
+        &self.id
     }
 
     pub(super) fn entry(&self) -> MutexGuard<'_, RequestEntry> {

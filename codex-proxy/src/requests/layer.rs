@@ -5,7 +5,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use tower::{Layer, Service};
 use uuid::Uuid;
@@ -73,11 +73,12 @@ where
         if !is_handshake(&request) {
             open.list();
         }
+        let is_head = request.method() == Method::HEAD;
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(open.handle().clone());
         let body = NotedBody::new(body, &parts.headers, open.handle());
         let answer = ready.call(Request::from_parts(parts, body));
-        Box::pin(async move { answered(answer.await, open) })
+        Box::pin(async move { answered(answer.await, open, is_head) })
     }
 }
 
@@ -105,9 +106,10 @@ fn id_of(headers: &HeaderMap) -> Option<String> {
 fn answered<R: Body, E>(
     answer: Result<Response<R>, E>,
     mut open: OpenRequest,
+    is_head: bool,
 ) -> Result<Response<ListedBody<R>>, E> {
     match answer {
-        Ok(response) => Ok(listed(response, open)),
+        Ok(response) => Ok(listed(response, open, is_head)),
         Err(error) => {
             // The client is still there, whatever it is told.
             open.end();
@@ -116,7 +118,11 @@ fn answered<R: Body, E>(
     }
 }
 
-fn listed<R: Body>(response: Response<R>, open: OpenRequest) -> Response<ListedBody<R>> {
+fn listed<R: Body>(
+    response: Response<R>,
+    mut open: OpenRequest,
+    is_head: bool,
+) -> Response<ListedBody<R>> {
     let (head, body) = response.into_parts();
     if let Some(Routed { profile, reason }) = head.extensions.get() {
         open.handle().note_served(profile, *reason);
@@ -129,6 +135,10 @@ fn listed<R: Body>(response: Response<R>, open: OpenRequest) -> Response<ListedB
     if is_listed {
         // A handshake that failed is a request like any other.
         open.list();
+    }
+    if is_head {
+        // Nobody will read the body.
+        open.end();
     }
     let body = ListedBody::new(body, is_listed.then_some(open));
     Response::from_parts(head, body)

@@ -1,6 +1,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -23,10 +24,22 @@ pub struct RequestLog {
 }
 
 struct Inner {
-    slots: Mutex<VecDeque<Arc<Slot>>>,
+    slots: Mutex<VecDeque<Listed>>,
     told: broadcast::Sender<RequestEntry>,
     /// Tells apart what came with one id.
     serial: AtomicU64,
+}
+
+/// An entry, and a digest of its id: ids are compared at each request, and lie far apart.
+struct Listed {
+    id_digest: u64,
+    slot: Arc<Slot>,
+}
+
+fn digest(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl RequestLog {
@@ -46,8 +59,14 @@ impl RequestLog {
     /// The last requests, the newest first.
     #[must_use]
     pub fn recent(&self) -> Vec<RequestEntry> {
-        let slots: Vec<_> = self.slots().iter().rev().cloned().collect();
-        slots.iter().map(|slot| slot.entry().clone()).collect()
+        let slots = self.slots();
+        let newest_first = slots.iter().rev().map(|listed| listed.slot.clone());
+        let newest_first: Vec<_> = newest_first.collect();
+        drop(slots);
+        newest_first
+            .iter()
+            .map(|slot| slot.entry().clone())
+            .collect()
     }
 
     /// Entries as they are made and as they change, from now on. Whoever falls behind by 256
@@ -59,7 +78,8 @@ impl RequestLog {
 
     /// This id, or one like it that no entry of the list has.
     pub(super) fn free_id(&self, id: String) -> String {
-        if !self.slots().iter().any(|slot| slot.has_id(&id)) {
+        let id_digest = digest(&id);
+        if !self.slots().iter().any(|it| it.id_digest == id_digest) {
             return id;
         }
         let serial = self.inner.serial.fetch_add(1, Ordering::Relaxed);
@@ -71,7 +91,8 @@ impl RequestLog {
         if slots.len() >= MOST_REQUESTS {
             slots.pop_front();
         }
-        slots.push_back(slot);
+        let id_digest = digest(slot.id());
+        slots.push_back(Listed { id_digest, slot });
     }
 
     /// Whether anybody would hear of a change.
@@ -84,7 +105,7 @@ impl RequestLog {
         let _ = self.inner.told.send(entry);
     }
 
-    fn slots(&self) -> MutexGuard<'_, VecDeque<Arc<Slot>>> {
+    fn slots(&self) -> MutexGuard<'_, VecDeque<Listed>> {
         // Nothing panics while holding it.
         let slots = self.inner.slots.lock();
         slots.unwrap_or_else(PoisonError::into_inner)

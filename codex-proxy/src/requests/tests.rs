@@ -177,6 +177,15 @@ async fn a_client_that_has_read_the_last_event_leaves_nothing_unfinished() {
 }
 
 #[tokio::test]
+async fn a_head_that_is_asked_for_alone_leaves_nothing_unfinished() {
+    let log = RequestLog::new();
+    let head = Request::head("/v1/models").body(Full::default()).unwrap();
+    let answer = send(&log, head, || Response::new(Full::from("a list"))).await;
+    drop(answer);
+    assert_eq!(only(&log).state, RequestState::Done);
+}
+
+#[tokio::test]
 async fn a_stream_that_breaks_is_an_error_of_the_upstream() {
     let log = RequestLog::new();
     let answer = send(&log, post("{}"), || {
