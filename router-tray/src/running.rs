@@ -38,6 +38,11 @@ impl RunningRouter {
         router.is_ours().await.then_some(router)
     }
 
+    /// Where it serves.
+    pub(crate) fn address(&self) -> &Url {
+        &self.address
+    }
+
     /// A new address that opens the page, once.
     pub(crate) async fn link(&self) -> Result<String, Failure> {
         let answer = self.ask(Method::POST, "api/link").send().await;

@@ -58,7 +58,6 @@ fn attach_shows_the_difference_makes_it_and_detach_takes_it_back() {
 fn the_router_that_runs_is_the_one_that_codex_is_led_to() {
     let world = World::two_accounts();
     let address = world.router.url("");
-    write(&world.home.path("router/address"), format!("{address}\n"));
     let attached = world.home.run(&["attach"]);
     assert!(text(&world.home).contains(&format!("\"{address}/v1\"")));
     assert!(

@@ -3,10 +3,11 @@
 
 use std::process::Command;
 
+use fake_openai::Fault;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Home, MODEL, Ran, Router, World, fake, worker};
+use crate::harness::{Answer, Home, MODEL, Ran, Router, World, fake, worker, write};
 
 /// Makes a key while the router runs, as a person does.
 fn create(home: &Home, arguments: &[&str]) -> String {
@@ -127,6 +128,38 @@ async fn a_bound_key_is_served_by_its_profile_or_not_at_all() {
         "profile_unavailable"
     );
     assert!(world.fake.requests().is_empty());
+}
+
+/// What a fallback would do for everybody else.
+#[tokio::test]
+async fn no_fallback_moves_a_bound_key() {
+    let fake = fake();
+    let profiles = [
+        ("work", fake.auth_json(&worker())),
+        ("key", fake.api_key_auth_json("sk-key-of-the-test")),
+    ];
+    let home = Home::with(&profiles);
+    let state =
+        json!({"version": 1, "auto_refresh_enabled": false, "fallback": {"profiles": ["key"]}});
+    write(&home.path("router/state.json"), state.to_string());
+    let bound = create(&home, &["editor", "--profile", "work"]);
+    let free = create(&home, &["laptop"]);
+    let limit = Fault::usage_limit_reached("plus", 3600);
+    fake.fault(limit.account("acct-work").always());
+    let router = Router::start(&home, &fake);
+
+    let answer = Answer::to(router.say("hello").bearer_auth(&free)).await;
+    assert_eq!(answer.served_by(), ("key", "fallback"));
+    fake.forget_requests();
+    let answer = Answer::to(router.say("hello").bearer_auth(&bound)).await;
+    assert_eq!(answer.error(429), "usage_limit_reached");
+    assert_eq!(answer.served_by(), ("work", "key"));
+    let bearers = fake.model_calls();
+    assert!(
+        bearers
+            .iter()
+            .all(|call| call.account.as_deref() == Some("acct-work"))
+    );
 }
 
 /// A 401 would make Codex spend its own refresh token.

@@ -12,7 +12,7 @@ use codex_profiles::{
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{exit::Failure, out, text};
-use crate::serving;
+use crate::{running::RunningRouter, serving};
 
 /// Whoever listens on this machine answers much faster.
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
@@ -183,20 +183,14 @@ async fn key_missing(store: &ProfileStore, attachment: &Attachment) -> Option<St
 pub(crate) const SENDS_NO_KEY: &str = "Codex is attached without a client key, and is refused as \
     long as there are any: `codex-router attach --provider` lets it send one.";
 
-/// The router whose place this is: the one that runs, else the one that would.
+/// The router of this home that runs, else the one that would.
 pub(crate) async fn router(store: &ProfileStore) -> Result<RouterUrl, Failure> {
-    if let Some(running) = running(store).await {
-        return Ok(running);
+    if let Some(running) = RunningRouter::find(store.home()).await
+        && let Ok(router) = running.address().as_str().parse()
+    {
+        return Ok(router);
     }
     Ok(serving::listen_address(store).await?.into())
-}
-
-/// The one that notes its address in `router/address`, if it answers there.
-async fn running(store: &ProfileStore) -> Option<RouterUrl> {
-    let path = store.home().router().join("address");
-    let noted = codex_profiles::fs::read::bytes(&path).ok()?;
-    let router: RouterUrl = std::str::from_utf8(&noted).ok()?.trim().parse().ok()?;
-    is_served(router).await.then_some(router)
 }
 
 async fn is_served(router: RouterUrl) -> bool {
