@@ -152,7 +152,8 @@ async fn no_fallback_moves_a_bound_key() {
     assert_eq!(answer.served_by(), ("key", "fallback"));
     fake.forget_requests();
     let answer = Answer::to(router.say("hello").bearer_auth(&bound)).await;
-    assert_eq!(answer.error(429), "usage_limit_reached");
+    assert_eq!(answer.status, 429, "{}", answer.text());
+    assert_eq!(answer.json()["error"]["type"], "usage_limit_reached");
     assert_eq!(answer.served_by(), ("work", "key"));
     let bearers = fake.model_calls();
     assert!(
