@@ -13,6 +13,9 @@ fn wrong(document: &Value, schema: &Value, value: &Value, at: &str) -> Option<St
         };
         return wrong(document, schema, value, at);
     }
+    if let Some(parts) = schema["allOf"].as_array() {
+        return wrong(document, &all_of(document, parts), value, at);
+    }
     for choice in ["oneOf", "anyOf"] {
         if let Some(schemas) = schema[choice].as_array() {
             let fits = |schema: &&Value| wrong(document, schema, value, at).is_none();
@@ -21,21 +24,30 @@ fn wrong(document: &Value, schema: &Value, value: &Value, at: &str) -> Option<St
         }
     }
     let own = wrong_type(schema, value, at).or_else(|| wrong_word(schema, value, at));
-    own.or_else(|| {
-        let parts = schema["allOf"].as_array().into_iter().flatten();
-        parts
-            .filter_map(|part| wrong(document, part, value, at))
-            .next()
-    })
-    .or_else(|| wrong_fields(document, schema, value, at))
-    .or_else(|| {
-        let items = value.as_array()?.iter().enumerate();
-        items
-            .filter_map(|(n, item)| {
-                wrong(document, schema.get("items")?, item, &format!("{at}[{n}]"))
-            })
-            .next()
-    })
+    own.or_else(|| wrong_fields(document, schema, value, at))
+        .or_else(|| {
+            let items = value.as_array()?.iter().enumerate();
+            items
+                .filter_map(|(n, item)| {
+                    wrong(document, schema.get("items")?, item, &format!("{at}[{n}]"))
+                })
+                .next()
+        })
+}
+
+/// One object that has the fields of all of these.
+fn all_of(document: &Value, parts: &[Value]) -> Value {
+    let (mut properties, mut required) = (serde_json::Map::new(), Vec::new());
+    for part in parts {
+        let pointer = part["$ref"]
+            .as_str()
+            .map(|text| text.trim_start_matches('#'));
+        let part = pointer.map_or(part, |pointer| document.pointer(pointer).unwrap());
+        let fields = part["properties"].as_object().cloned().unwrap_or_default();
+        properties.extend(fields);
+        required.extend(part["required"].as_array().cloned().unwrap_or_default());
+    }
+    json!({"type": "object", "properties": properties, "required": required})
 }
 
 fn wrong_type(schema: &Value, value: &Value, at: &str) -> Option<String> {
@@ -149,6 +161,10 @@ fn the_check_finds_what_is_wrong() {
         "properties": {"x": {"$ref": "#/s"}, "y": {"type": ["integer", "null"]}}});
     let is_wrong = |value: Value| wrong(&document, &schema, &value, "$").is_some();
     assert!(!is_wrong(json!({"x": "a", "y": null})));
+    let both = json!({"allOf": [{"properties": {"z": {}}, "required": ["z"]}, schema]});
+    let is_wrong_of_both = |value: Value| wrong(&document, &both, &value, "$").is_some();
+    assert!(!is_wrong_of_both(json!({"x": "a", "z": 1})));
+    assert!(is_wrong_of_both(json!({"x": "a"})) && is_wrong_of_both(json!({"x": "b", "z": 1})));
     for value in [
         json!({}),
         json!({"x": "b"}),

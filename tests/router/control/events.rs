@@ -11,6 +11,8 @@ use crate::harness::{Answer, PATIENCE, World, entry};
 pub(super) struct Events {
     response: reqwest::Response,
     read: String,
+    /// What came while something else was waited for.
+    passed: Vec<(String, Value)>,
 }
 
 impl Events {
@@ -21,6 +23,7 @@ impl Events {
         Self {
             response,
             read: String::new(),
+            passed: Vec::new(),
         }
     }
 
@@ -38,13 +41,18 @@ impl Events {
         }
     }
 
-    /// The next event of this name for which something is the case.
+    /// The first event of this name, not waited for yet, for which something is the case.
     pub(super) async fn until(&mut self, name: &str, is: impl Fn(&Value) -> bool) -> Value {
+        let is_it = |(found, value): &(String, Value)| found == name && is(value);
+        if let Some(place) = self.passed.iter().position(is_it) {
+            return self.passed.remove(place).1;
+        }
         loop {
-            let (found, value) = self.next().await.expect("the stream goes on");
-            if found == name && is(&value) {
-                return value;
+            let event = self.next().await.expect("the stream goes on");
+            if is_it(&event) {
+                return event.1;
             }
+            self.passed.push(event);
         }
     }
 }
