@@ -236,7 +236,13 @@ async fn wrong_methods_and_paths_are_405_and_404() {
             Answer::to(request).await.error(405);
         }
     }
-    for path in ["/nothing", "/v2/responses", "/v1x", "/api/nothing"] {
+    // Below `/api` not even that is told without the secret.
+    let private = world.router.get("/api/nothing");
+    assert_eq!(
+        Answer::to(private).await.error(401),
+        "control_auth_required"
+    );
+    for path in ["/nothing", "/v2/responses", "/v1x"] {
         assert_eq!(
             Answer::to(world.router.get(path)).await.error(404),
             "not_found"

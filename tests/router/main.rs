@@ -10,6 +10,7 @@ mod client_keys;
 mod codex_client;
 mod command_line;
 mod completions;
+mod control;
 mod conversation;
 mod ending;
 mod fallback;
