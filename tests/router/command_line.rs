@@ -59,6 +59,8 @@ fn list_json_has_the_shape_of_the_contract() {
         "last_refresh",
         "access_token_expires_at",
         "usage",
+        "color",
+        "workspace",
     ];
     expected.sort_unstable();
     for profile in list["profiles"].as_array().unwrap() {

@@ -2,6 +2,7 @@
 
 mod bridge;
 mod compression;
+mod limits;
 mod relay;
 
 use std::time::Duration;

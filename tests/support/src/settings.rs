@@ -26,6 +26,7 @@ pub(crate) struct Settings {
     pub(crate) recording: bool,
     pub(crate) stream_content_type: bool,
     pub(crate) websocket_compression: Option<String>,
+    pub(crate) rate_limit_events: bool,
 }
 
 /// What the model says when the prompt has no directive.
@@ -48,6 +49,7 @@ impl Default for Builder {
             recording: true,
             stream_content_type: false,
             websocket_compression: Some("permessage-deflate".to_owned()),
+            rate_limit_events: false,
         };
         Self { settings }
     }
@@ -109,6 +111,14 @@ impl Builder {
     /// `permessage-deflate`, and nothing more. Nothing switches it off.
     pub fn websocket_compression(mut self, answer: Option<&str>) -> Self {
         self.settings.websocket_compression = answer.map(str::to_owned);
+        self
+    }
+
+    /// Whether each turn over a WebSocket of the ChatGPT backend begins with an event
+    /// `codex.rate_limits`, as the real ones have it (wire reference, section 9.2); by default not,
+    /// so that a stream is nothing but the answer.
+    pub fn rate_limit_events(mut self, told: bool) -> Self {
+        self.settings.rate_limit_events = told;
         self
     }
 
