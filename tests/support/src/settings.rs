@@ -17,6 +17,7 @@ pub struct Builder {
 
 /// What the rest of the crate reads.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) access_lifetime: SignedDuration,
