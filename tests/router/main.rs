@@ -34,4 +34,5 @@ mod signing_out;
 mod switching;
 mod transfer;
 mod upstream_errors;
+mod usage;
 mod websocket;

@@ -164,3 +164,90 @@ fn of_refusal(status: StatusCode, headers: &HeaderMap) -> UsageError {
         _ => UsageError::Refused(status),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use codex_auth::{
+        LoginReason, ProfileRef,
+        secret::{AccessToken, ApiKey},
+    };
+
+    use super::*;
+
+    /// A login of this kind, which cannot be refreshed.
+    #[derive(Clone)]
+    struct Only(Result<Credentials, CredentialError>);
+
+    impl CredentialProvider for Only {
+        async fn credentials(&self, _: &RouteHint) -> Result<Credentials, CredentialError> {
+            self.0.clone()
+        }
+
+        async fn refresh(&self, stale: &Credentials) -> Result<Credentials, CredentialError> {
+            Ok(stale.clone())
+        }
+    }
+
+    async fn asked(login: Result<Credentials, CredentialError>) -> UsageError {
+        // Nobody listens there.
+        let targets = Targets::new("http://127.0.0.1:9/backend-api", "http://127.0.0.1:9/v1");
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = UsageClient::new(Only(login), client, targets.unwrap());
+        client.ask(RouteHint::default()).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn each_reason_for_knowing_nothing_is_another_thing_to_do() {
+        let profile = || ProfileRef::new("work");
+        let key = Credentials::api_key(profile(), &ApiKey::new("sk-planted")).unwrap();
+        assert!(matches!(asked(Ok(key)).await, UsageError::NoQuota));
+
+        let reason = LoginReason::Revoked;
+        let ended = CredentialError::LoginRequired {
+            profile: profile(),
+            reason,
+        };
+        let error = asked(Err(ended)).await;
+        assert!(error.needs_login());
+        assert!(error.to_string().contains("`work` must log in again"));
+
+        let token = AccessToken::new("planted-token");
+        let login = Credentials::chatgpt(profile(), &token, Some("acct-planted")).unwrap();
+        let error = asked(Ok(login)).await;
+        assert!(matches!(error, UsageError::NoAnswer(_)), "{error:?}");
+        assert!(!error.needs_login());
+        assert!(!format!("{error} {error:?}").contains("planted"));
+    }
+
+    #[test]
+    fn a_refusal_of_the_account_is_no_failure_of_the_server() {
+        let of = |status: u16, headers: &[(http::HeaderName, &'static str)]| {
+            let header = |(name, value): &(_, &'static str)| {
+                (
+                    http::HeaderName::clone(name),
+                    HeaderValue::from_static(value),
+                )
+            };
+            let headers: HeaderMap = headers.iter().map(header).collect();
+            of_refusal(StatusCode::from_u16(status).unwrap(), &headers)
+        };
+        let json = [(header::CONTENT_TYPE, "application/json")];
+        let page = [(header::CONTENT_TYPE, "text/html; charset=UTF-8")];
+        for status in [403, 404] {
+            assert!(matches!(of(status, &json), UsageError::NotOffered(_)));
+            assert!(
+                matches!(of(status, &page), UsageError::Refused(_)),
+                "a page"
+            );
+        }
+        assert!(matches!(of(500, &json), UsageError::Refused(_)));
+        let UsageError::Busy { retry_after } = of(429, &[(header::RETRY_AFTER, "30")]) else {
+            panic!("not busy");
+        };
+        assert_eq!(retry_after, Some(Duration::from_secs(30)));
+        assert!(matches!(
+            of(429, &json),
+            UsageError::Busy { retry_after: None }
+        ));
+    }
+}

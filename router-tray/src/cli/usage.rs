@@ -167,7 +167,7 @@ fn words(credits: &Credits) -> Option<String> {
     }
 }
 
-/// The window that ends first, for a table of other things: `5h 42%, resets in 1h 5m`.
+/// The window that ends first, for a table of other things: `5h 42% (3m ago), resets in 1h 5m`.
 pub(crate) fn binding(usage: &Usage) -> String {
     let now = Timestamp::now();
     let Some(window) = usage.binding_window() else {
@@ -176,9 +176,10 @@ pub(crate) fn binding(usage: &Usage) -> String {
     let resets = window.resets_at.filter(|reset| *reset > now);
     let resets = resets.map(|reset| format!(", resets in {}", span(reset.duration_since(now))));
     let text = format!(
-        "{} {}{}",
+        "{} {} ({}){}",
         window.name,
         used(window),
+        age(window.read_at, now),
         resets.unwrap_or_default()
     );
     text::fact(&text)

@@ -3,6 +3,7 @@
 mod bridge;
 mod compression;
 mod keys;
+mod limits;
 mod relay;
 
 use std::time::Duration;

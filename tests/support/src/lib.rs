@@ -104,7 +104,7 @@ mod shared;
 mod socket;
 mod sse;
 
-pub use self::accounts::{Account, CLIENT_ID, Login, Usage};
+pub use self::accounts::{Account, CLIENT_ID, ExtraLimit, Login, Usage};
 pub use self::fake::FakeOpenAi;
 pub use self::faults::{Action, Fault};
 pub use self::home::write_home;

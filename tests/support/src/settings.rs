@@ -17,6 +17,7 @@ pub struct Builder {
 
 /// What the rest of the crate reads.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) access_lifetime: SignedDuration,
@@ -26,6 +27,7 @@ pub(crate) struct Settings {
     pub(crate) recording: bool,
     pub(crate) stream_content_type: bool,
     pub(crate) websocket_compression: Option<String>,
+    pub(crate) rate_limit_events: bool,
 }
 
 /// What the model says when the prompt has no directive.
@@ -48,6 +50,7 @@ impl Default for Builder {
             recording: true,
             stream_content_type: false,
             websocket_compression: Some("permessage-deflate".to_owned()),
+            rate_limit_events: false,
         };
         Self { settings }
     }
@@ -109,6 +112,14 @@ impl Builder {
     /// `permessage-deflate`, and nothing more. Nothing switches it off.
     pub fn websocket_compression(mut self, answer: Option<&str>) -> Self {
         self.settings.websocket_compression = answer.map(str::to_owned);
+        self
+    }
+
+    /// Whether each turn over a WebSocket of the ChatGPT backend begins with an event
+    /// `codex.rate_limits`, as the real ones have it (wire reference, section 9.2); by default not,
+    /// so that a stream is nothing but the answer.
+    pub fn rate_limit_events(mut self, told: bool) -> Self {
+        self.settings.rate_limit_events = told;
         self
     }
 

@@ -9,8 +9,9 @@ use crate::usage::UsageError;
 const FIRST: Duration = Duration::from_secs(5);
 /// While nobody is at work, and after failures.
 const SLOWEST: u32 = 6;
-/// An account that is not told its limits may be, some day.
-const NOT_OFFERED: Duration = Duration::from_hours(6);
+/// What an account is not told now it may be, some day. A login that is refused would be refreshed
+/// each time, for nothing.
+const REFUSED: Duration = Duration::from_hours(6);
 /// From here on people wait for a window's end.
 const NEAR_PERCENT: f64 = 80.0;
 /// The upstream's clock, and its rounding.
@@ -181,7 +182,8 @@ impl Schedule {
 
 fn pause_after(error: &UsageError) -> Option<Duration> {
     match error {
-        UsageError::NotOffered(_) => Some(NOT_OFFERED),
+        UsageError::NotOffered(_) => Some(REFUSED),
+        error if error.needs_login() => Some(REFUSED),
         UsageError::Busy { retry_after } => *retry_after,
         _ => None,
     }
@@ -193,7 +195,10 @@ fn later(at: Timestamp, pause: Duration) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use codex_auth::usage::{UsageSource, UsageWindow};
+    use codex_auth::{
+        CredentialError, LoginReason,
+        usage::{UsageSource, UsageWindow},
+    };
     use http::StatusCode;
 
     use super::*;
@@ -299,9 +304,17 @@ mod tests {
             pauses.push((next(&schedule).1 - 1000) / 600);
         }
         assert_eq!(pauses, [2, 4, 6, 6]);
-        let refused = UsageError::NotOffered(StatusCode::NOT_FOUND);
-        schedule.asked(&login, Some(&refused), at(1000));
-        assert_eq!(next(&schedule).1, 1000 + 6 * 3600);
+        let ended = CredentialError::LoginRequired {
+            profile: ProfileRef::new("a"),
+            reason: LoginReason::Refused,
+        };
+        for refused in [
+            UsageError::NotOffered(StatusCode::NOT_FOUND),
+            UsageError::Login(ended),
+        ] {
+            schedule.asked(&login, Some(&refused), at(1000));
+            assert_eq!(next(&schedule).1, 1000 + 6 * 3600);
+        }
         let retry_after = Some(Duration::from_hours(2));
         schedule.asked(&login, Some(&UsageError::Busy { retry_after }), at(1000));
         assert_eq!(next(&schedule).1, 1000 + 2 * 3600);

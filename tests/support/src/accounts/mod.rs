@@ -85,17 +85,33 @@ impl Account {
     }
 }
 
-/// How much of an account's quota is used; told in headers and by `wham/usage`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How much of an account's quota is used; told in headers, by `wham/usage` and, where that is
+/// switched on, in events of a WebSocket.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Usage {
     /// Percent of the five-hour window.
     pub primary_percent: f64,
-    /// Percent of the weekly window.
-    pub secondary_percent: f64,
+    /// Percent of the weekly window, if there is one.
+    pub secondary_percent: Option<f64>,
     /// Unix time in seconds at which the five-hour window begins anew.
     pub primary_resets_at: i64,
     /// Unix time in seconds at which the weekly window begins anew.
     pub secondary_resets_at: i64,
+    /// Limits for single models or features.
+    pub extra: Vec<ExtraLimit>,
+    /// What was bought beyond the plan.
+    pub credits: Option<String>,
+}
+
+/// A limit besides that of the plan, of five hours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExtraLimit {
+    /// Its name among programs, such as `codex_other`.
+    pub feature: String,
+    /// Its name among people.
+    pub name: String,
+    /// Percent.
+    pub percent: f64,
 }
 
 impl Usage {
@@ -105,9 +121,49 @@ impl Usage {
         let now = jiff::Timestamp::now().as_second();
         Self {
             primary_percent: primary,
-            secondary_percent: secondary,
+            secondary_percent: Some(secondary),
             primary_resets_at: now + 3600,
             secondary_resets_at: now + 7 * 86_400,
+            extra: Vec::new(),
+            credits: None,
+        }
+    }
+
+    /// Takes the weekly window away.
+    #[must_use]
+    pub fn without_secondary(self) -> Self {
+        Self {
+            secondary_percent: None,
+            ..self
+        }
+    }
+
+    /// Lets the five-hour window end so many seconds from now.
+    #[must_use]
+    pub fn primary_resets_in(self, seconds: i64) -> Self {
+        Self {
+            primary_resets_at: jiff::Timestamp::now().as_second() + seconds,
+            ..self
+        }
+    }
+
+    /// Adds a limit of its own.
+    #[must_use]
+    pub fn extra(mut self, feature: &str, name: &str, percent: f64) -> Self {
+        self.extra.push(ExtraLimit {
+            feature: feature.to_owned(),
+            name: name.to_owned(),
+            percent,
+        });
+        self
+    }
+
+    /// Sets the credits that are left.
+    #[must_use]
+    pub fn credits(self, balance: &str) -> Self {
+        Self {
+            credits: Some(balance.to_owned()),
+            ..self
         }
     }
 }

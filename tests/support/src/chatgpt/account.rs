@@ -59,7 +59,7 @@ pub(super) async fn usage(State(shared): Fake, Extension(call): Extension<Call>)
     match authorized(&shared, &call) {
         Ok(account) => {
             let usage = shared.ledger().usage_of(&account.account_id);
-            answer(StatusCode::OK, &usage_json(&account, usage))
+            answer(StatusCode::OK, &usage_json(&account, &usage))
         }
         Err(refusal) => refusal.into_response(),
     }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::limits::set_headers;
+use super::limits::{event, set_headers};
 use super::{CATALOGUE_ETAG, Refusal, authorized, strict};
 use crate::accounts::Account;
 use crate::answers::set;
@@ -54,6 +54,10 @@ pub(super) async fn upgrade(
     let endpoint = Endpoint {
         owner: account.account_id.clone(),
         repeats_output: false,
+        limits: |shared, owner| {
+            let told = shared.settings.rate_limit_events;
+            told.then(|| event(&shared.ledger().usage_of(owner)))
+        },
         check: |shared, call| {
             accepted(shared, call)
                 .map(drop)
@@ -110,6 +114,6 @@ fn stream(shared: &Arc<Shared>, call: &Call, account: &Account) -> Response {
     set(&mut response, "x-codex-turn-state", &state);
     set(&mut response, "x-request-id", &format!("req_{serial:032x}"));
     set(&mut response, "x-models-etag", CATALOGUE_ETAG);
-    set_headers(&mut response, account, usage);
+    set_headers(&mut response, account, &usage);
     response
 }

@@ -268,7 +268,7 @@ impl Ledger {
     }
 
     pub(crate) fn usage_of(&self, account_id: &str) -> Usage {
-        self.usage.get(account_id).copied().unwrap_or_default()
+        self.usage.get(account_id).cloned().unwrap_or_default()
     }
 
     /// Accepts `key` from now on, as the key of an organization named after it.

@@ -77,6 +77,7 @@ pub(super) async fn upgrade(
     let endpoint = Endpoint {
         owner: organization.clone(),
         repeats_output: true,
+        limits: |_, _| None,
         check: |shared, call| {
             accepted(shared, call)
                 .map(drop)

@@ -35,6 +35,8 @@ pub(crate) struct Endpoint {
     pub(crate) owner: String,
     /// Whether the last event repeats the output.
     pub(crate) repeats_output: bool,
+    /// What is told of the owner's limits at the beginning of a turn.
+    pub(crate) limits: fn(&Shared, &str) -> Option<Value>,
     /// What a `POST` of the same body would be refused for.
     pub(crate) check: fn(&Shared, &Call) -> Result<(), Refused>,
 }

@@ -156,6 +156,9 @@ impl Session {
         fault: Option<&Action>,
     ) -> Flow {
         send(socket, Frame::ping("fake")).await?;
+        if let Some(limits) = (self.endpoint.limits)(&self.shared, &self.endpoint.owner) {
+            send(socket, Frame::text(limits.to_string())).await?;
+        }
         loop {
             tokio::select! {
                 event = events.frame() => match event {
