@@ -99,6 +99,24 @@ impl CodexHome {
         self.router().join("state.json")
     }
 
+    /// The secret of the control API of the router that runs on this home, new at each start.
+    #[must_use]
+    pub fn control_token(&self) -> PathBuf {
+        self.router().join("control.token")
+    }
+
+    /// Where that router serves, such as `http://127.0.0.1:9876`.
+    #[must_use]
+    pub fn control_address(&self) -> PathBuf {
+        self.router().join("address")
+    }
+
+    /// The quota of every login, as it was read last.
+    #[must_use]
+    pub fn usage_json(&self) -> PathBuf {
+        self.router().join("usage.json")
+    }
+
     /// Where intents are noted before something that cannot be undone.
     pub(crate) fn journal(&self) -> PathBuf {
         self.router().join("journal")
@@ -152,6 +170,15 @@ impl CodexHome {
         self.router().join("fallback.lock")
     }
 
+    /// Held while Codex's settings are changed, and what is remembered of that.
+    pub(crate) fn attachment_lock(&self) -> PathBuf {
+        self.router().join("attachment.lock")
+    }
+
+    pub(crate) fn usage_lock(&self) -> PathBuf {
+        self.router().join("usage.lock")
+    }
+
     /// Codex's first lock; the second lies beside the real `auth.json` (wire reference 1.4).
     pub(crate) fn codex_lock(&self) -> PathBuf {
         self.root.join("auth.lock")
@@ -176,6 +203,9 @@ mod tests {
             home.config_toml(),
             home.current_profile(),
             home.state_json(),
+            home.control_token(),
+            home.control_address(),
+            home.usage_json(),
             home.refresh_intent("f"),
             home.refresh_rescue("f"),
             home.refresh_lock("f"),

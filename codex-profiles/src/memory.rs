@@ -13,6 +13,7 @@ use codex_auth::AuthDotJson;
 use crate::{
     fallback::Fallback,
     fs::{ReadError, read::Reading, stamp::Stamp},
+    keys::{KeyCache, KeyUses},
     profile::ProfileName,
 };
 
@@ -22,6 +23,8 @@ pub(crate) struct Memory {
     logins: Mutex<HashMap<PathBuf, Reading>>,
     current: Mutex<Option<CurrentReading>>,
     fallback: Mutex<Option<FallbackReading>>,
+    pub(crate) keys: KeyCache,
+    pub(crate) key_uses: KeyUses,
 }
 
 /// What `.current_profile` holds; nothing, by default.

@@ -41,8 +41,9 @@
 //! │││││┌ conversation ──────── [conversation]         what an account cannot read stays behind
 //! │││││┌ or upgrade ────────── [ws]      WebSocket: the handshake is an ordinary request
 //! ││││││┌ credentials ──────── [auth] ───────  the login; 401 → refresh → once more
-//! │││││││┌ workspace, retry, timeout ────────  where its workspace is; connect errors only
-//! │││││││┌ [meter] ──────────────────────────  which model answers, and how many tokens it takes
+//! │││││││┌ [usage] ──────────────────────────  what its answers tell of its limits
+//! │││││││├ workspace, retry, timeout ────────  where its workspace is; connect errors only
+//! │││││││├ [meter] ──────────────────────────  which model answers, and how many tokens it takes
 //! ││││││││└► [upstream]                        base address by login, hop-by-hop headers off
 //! ```
 //!
@@ -76,6 +77,7 @@ pub mod server;
 pub mod sse;
 pub mod translated;
 pub mod upstream;
+pub mod usage;
 pub mod ws;
 
 pub use error::{ApiError, BoxError, Origin};

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Request, Response};
 use tower::{Layer, Service};
 
 use super::{ChosenProfile, ProfileTable, RouteReason, Routed, wish::Wish};
-use crate::ApiError;
+use crate::{ApiError, gate::KeyHolder};
 
 /// On a request: the profile that must serve it.
 pub const X_CODEX_PROFILE: HeaderName = HeaderName::from_static("x-codex-profile");
@@ -89,7 +89,12 @@ async fn choose<T: ProfileTable, B>(
     table: &T,
     request: &mut Request<B>,
 ) -> Result<(ChosenProfile, RouteReason), ApiError> {
+    let holder = request.extensions().get::<KeyHolder>().cloned();
     let wish = Wish::take(request.headers_mut())?;
+    let wish = match holder.and_then(|holder| holder.profile) {
+        Some(profile) => Some(Wish::of_key(profile, wish)?),
+        None => wish,
+    };
     let chosen = table.choose(wish.as_ref().map(|wish| &wish.profile)).await;
     let chosen = chosen.map_err(|error| ApiError::from(&error))?;
     let reason = wish.map_or(chosen.default_reason, |wish| wish.reason);

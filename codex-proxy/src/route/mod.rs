@@ -1,7 +1,8 @@
 //! Which profile serves a request, and why.
 //!
-//! The first that applies: the header `x-codex-profile`, the bearer `profile:NAME`, the current
-//! profile. [`RouteLayer`] asks a [`ProfileTable`], leaves a [`RouteHint`] and the [`RouteReason`] in the request for the
+//! The first that applies: the profile that a client's key is bound to
+//! ([`KeyHolder`](crate::gate::KeyHolder)), the header `x-codex-profile`, the bearer `profile:NAME`,
+//! the current profile. [`RouteLayer`] asks a [`ProfileTable`], leaves a [`RouteHint`] and the [`RouteReason`] in the request for the
 //! layers inside, takes the router's own headers off, and writes on every answer who served and
 //! why.
 //!

@@ -58,7 +58,7 @@ pub enum RouteReason {
     Current,
     /// The header `x-codex-profile` names it.
     Header,
-    /// The bearer token of the request names it.
+    /// The key of the client is bound to it, or the bearer token of the request names it.
     Key,
     /// There is no current profile; the live login serves.
     LiveLogin,

@@ -1,22 +1,28 @@
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Extension, Router};
 use codex_auth::CredentialProvider;
 use tokio::net::TcpListener;
 
 use super::{
+    keys::AnyKeys,
     router,
     serve::Bound,
     stack::{Limits, Stack},
 };
+#[cfg(feature = "control")]
+use crate::control::Control;
 use crate::{
+    BoxError,
     chat::ReasoningFormat,
     conversation::ConversationLayer,
     fallback::FallbackRules,
+    gate::{Admission, ClientGateLayer, ClientKeyLayer, ClientKeys, FromNetwork},
     requests::RequestLog,
     responses::memory::ResponseMemory,
     route::ProfileTable,
     upstream::{Targets, Upstream, WorkspaceLayer, client_builder},
+    usage::UsageSink,
     ws::Connections,
 };
 
@@ -24,11 +30,13 @@ use crate::{
 #[derive(Debug)]
 pub struct Server {
     router: Router,
+    keys: AnyKeys,
     connections: Connections,
+    #[cfg(feature = "control")]
+    control: Option<Control>,
 }
 
 /// Sets up a [`Server`]; every setting has a default.
-#[derive(Debug)]
 pub struct ServerBuilder<P> {
     profiles: P,
     client: Option<reqwest::Client>,
@@ -37,8 +45,13 @@ pub struct ServerBuilder<P> {
     reasoning: ReasoningFormat,
     limits: Limits,
     memory: Option<ResponseMemory>,
+    #[cfg(feature = "control")]
+    control: Option<Control>,
     requests: Option<RequestLog>,
     fallback: Option<Arc<dyn FallbackRules>>,
+    keys: AnyKeys,
+    hosts: Vec<String>,
+    usage: Option<Arc<dyn UsageSink>>,
 }
 
 /// Why there is no server.
@@ -48,9 +61,15 @@ pub enum ServerError {
     /// The HTTP client could not be set up: look at the certificate and proxy settings.
     #[error("the HTTP client could not be set up")]
     Client(#[source] reqwest::Error),
-    /// Anybody in the network could use the logins.
-    #[error("{0} is not a loopback address: the router serves this machine alone")]
+    /// Anybody in the network could use the logins: make a key first, which clients have to present.
+    #[error(
+        "{0} is not a loopback address, and without a client key the router serves this machine \
+         alone: `codex-router key create NAME` makes one"
+    )]
     NotLoopback(SocketAddr),
+    /// Whether there are keys cannot be found out: look at `router/state.json`.
+    #[error("the client keys cannot be read, without which only this machine is served")]
+    Keys(#[source] BoxError),
     /// Stop whatever holds the address, or choose another with `--listen`.
     #[error("cannot listen on {address}")]
     Bind {
@@ -76,8 +95,13 @@ impl Server {
             reasoning: ReasoningFormat::default(),
             limits: Limits::default(),
             memory: Some(ResponseMemory::new()),
+            #[cfg(feature = "control")]
+            control: None,
             requests: None,
             fallback: None,
+            keys: AnyKeys::default(),
+            hosts: Vec::new(),
+            usage: None,
         }
     }
 
@@ -86,17 +110,26 @@ impl Server {
         self.router
     }
 
-    /// Listens on a loopback address; port 0 chooses a free one.
+    /// Listens on an address, which is a loopback one unless there are client keys; port 0 chooses
+    /// a free one.
     ///
     /// # Errors
-    /// [`ServerError::NotLoopback`] and [`ServerError::Bind`].
-    pub async fn bind(self, address: SocketAddr) -> Result<Bound, ServerError> {
+    /// [`ServerError::NotLoopback`], [`ServerError::Keys`] and [`ServerError::Bind`].
+    pub async fn bind(mut self, address: SocketAddr) -> Result<Bound, ServerError> {
         if !address.ip().is_loopback() {
-            return Err(ServerError::NotLoopback(address));
+            let admission = self.keys.admit(None).await.map_err(ServerError::Keys)?;
+            if admission == Admission::Open {
+                return Err(ServerError::NotLoopback(address));
+            }
+            // When the last key is revoked, the network must not come in without one.
+            self.router = self.router.layer(Extension(FromNetwork));
         }
         let bind_error = |source| ServerError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind_error)?;
-        Bound::new(listener, self.router, self.connections).map_err(bind_error)
+        let bound = Bound::new(listener, self.router, self.connections).map_err(bind_error)?;
+        #[cfg(feature = "control")]
+        let bound = bound.with_control(self.control);
+        Ok(bound)
     }
 }
 
@@ -156,6 +189,26 @@ where
         Self { memory, ..self }
     }
 
+    /// Serves the page at `/`, and what it asks for below `/api`. Default: neither.
+    #[cfg(feature = "control")]
+    #[must_use]
+    pub fn control(self, control: Control) -> Self {
+        Self {
+            control: Some(control),
+            ..self
+        }
+    }
+
+    /// Hands what is read of the limits of accounts, in headers and in events, to this sink, such as
+    /// a `ProfileStore`. Default: nobody.
+    #[must_use]
+    pub fn usage(self, sink: impl UsageSink) -> Self {
+        Self {
+            usage: Some(Arc::new(sink)),
+            ..self
+        }
+    }
+
     /// Lists requests there. Default: nowhere.
     #[must_use]
     pub fn request_log(self, log: RequestLog) -> Self {
@@ -173,6 +226,21 @@ where
             fallback: Some(Arc::new(rules)),
             ..self
         }
+    }
+
+    /// Asks these for the keys that clients have to present. Default: none is needed, and only
+    /// this machine is served.
+    #[must_use]
+    pub fn client_keys(self, keys: impl ClientKeys) -> Self {
+        let keys = AnyKeys::new(keys);
+        Self { keys, ..self }
+    }
+
+    /// Answers to these names and addresses too, besides those of loopback.
+    #[must_use]
+    pub fn hosts(self, hosts: impl IntoIterator<Item = String>) -> Self {
+        let hosts = hosts.into_iter().collect();
+        Self { hosts, ..self }
     }
 
     /// Stacks the layers.
@@ -199,11 +267,34 @@ where
             memory: self.memory,
             requests: self.requests,
             fallback: self.fallback,
+            usage: self.usage,
             limits: self.limits,
+            gate: ClientGateLayer::loopback().with_hosts(self.hosts),
+            keys: ClientKeyLayer::new(self.keys.clone()),
         };
+        #[cfg(feature = "control")]
+        let page = match &self.control {
+            Some(control) => crate::control::routes(control.clone(), router::WELCOME),
+            None => router::welcome(),
+        };
+        #[cfg(not(feature = "control"))]
+        let page = router::welcome();
         Ok(Server {
-            router: router::router(&stack),
+            router: router::router(&stack, page),
+            keys: self.keys,
             connections,
+            #[cfg(feature = "control")]
+            control: self.control,
         })
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for ServerBuilder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field("profiles", &self.profiles)
+            .field("targets", &self.targets)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }

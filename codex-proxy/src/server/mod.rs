@@ -20,6 +20,7 @@
 mod config;
 mod decode;
 mod fallback;
+mod keys;
 mod profiles;
 mod router;
 mod serve;

@@ -17,7 +17,7 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-use super::decode::decode;
+use super::{decode::decode, keys::AnyKeys};
 use crate::{
     BoxError,
     auth::{CodexAuthLayer, ReplayBody},
@@ -26,13 +26,14 @@ use crate::{
     conversation::ConversationLayer,
     error::ErrorLayer,
     fallback::{FallbackLayer, FallbackRules},
-    gate::ClientGateLayer,
+    gate::{ClientGateLayer, ClientKeyLayer},
     meter::MeterLayer,
     models::Models,
     requests::{NotedBody, RequestLog, RequestLogLayer},
     responses::{ResponsesLayer, StoredResponsesLayer, memory::ResponseMemory},
     route::{ProfileTable, RouteLayer},
     upstream::{ConnectRetry, Upstream, WorkspaceLayer},
+    usage::{UsageLayer, UsageSink},
     ws::{BridgeLayer, Connections, UpgradeLayer},
 };
 
@@ -43,7 +44,6 @@ pub(super) type Answering =
     BoxCloneSyncService<Request<Body>, Response<Body>, std::convert::Infallible>;
 
 /// What the layers are made of.
-#[derive(Debug)]
 pub(super) struct Stack<P> {
     pub(super) profiles: P,
     pub(super) upstream: Upstream,
@@ -58,7 +58,11 @@ pub(super) struct Stack<P> {
     pub(super) requests: Option<RequestLog>,
     /// Who serves in the place of the current profile, if anybody may.
     pub(super) fallback: Option<Arc<dyn FallbackRules>>,
+    /// Where goes what is read of the limits of accounts.
+    pub(super) usage: Option<Arc<dyn UsageSink>>,
     pub(super) limits: Limits,
+    pub(super) gate: ClientGateLayer,
+    pub(super) keys: ClientKeyLayer<AnyKeys>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +85,7 @@ where
     P: CredentialProvider + ProfileTable + Clone,
 {
     /// The rings around everything, whatever the path.
-    pub(super) fn outer<S>(routes: S) -> Answering
+    pub(super) fn outer<S>(&self, routes: S) -> Answering
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible>
             + Clone
@@ -104,7 +108,7 @@ where
             // method and path, never a query or a body
             .layer(TraceLayer::new_for_http().make_span_with(span))
             // nothing on disk is touched before it says yes
-            .layer(ClientGateLayer::loopback())
+            .layer(self.gate.clone())
             .service(routes);
         BoxCloneSyncService::new(service)
     }
@@ -190,14 +194,17 @@ where
     /// `/v1/responses` over WebSocket: switches protocols once the upstream has, or serves other
     /// clients than Codex turn by turn, each as a request to `turns`.
     pub(super) fn upgrades(&self, turns: Answering) -> Answering {
+        let upgrade = UpgradeLayer::new(self.profiles.clone())
+            .with_conversations(self.conversations.clone())
+            .with_connections(self.connections.clone());
+        let upgrade = match &self.usage {
+            Some(sink) => upgrade.with_usage(sink.clone()),
+            None => upgrade,
+        };
         let service = ServiceBuilder::new()
             // who speaks like the public API is not understood by the ChatGPT backend
             .layer(BridgeLayer::new(turns).with_connections(self.connections.clone()))
-            .layer(
-                UpgradeLayer::new(self.profiles.clone())
-                    .with_conversations(self.conversations.clone())
-                    .with_connections(self.connections.clone()),
-            )
+            .layer(upgrade)
             .service(self.credentialed());
         self.answering(BoxCloneSyncService::new(service))
     }
@@ -234,6 +241,8 @@ where
                 CodexAuthLayer::new(self.profiles.clone())
                     .with_replay_limit(self.limits.body_bytes),
             )
+            // what its answers tell of the limits of the login that was sent
+            .option_layer(self.usage.clone().map(UsageLayer::new))
             // per login, once; outside the retry, since it is a call of its own
             .layer(self.workspaces.clone())
             // below the login, so that a second connection carries the same one

@@ -120,9 +120,7 @@ impl<T: ProfileTable> Relay<T> {
                 Some(Err(error)) => return End::of_upstream(&error),
                 None => return End::UpstreamLost,
             };
-            let text = message.to_text().unwrap_or_default();
-            let step = Step::of(text);
-            self.course.listed.heard(text, step);
+            let step = self.course.heard(&message);
             if step == Step::Failed && self.course.was_unreadable(&message) {
                 return End::Unreadable;
             }

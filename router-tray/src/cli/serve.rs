@@ -5,14 +5,25 @@ use std::{
 
 use codex_profiles::{CodexHome, ProfileStore, report::LoginState};
 
-use super::{exit::Failure, stop::stop_signal, text};
-use crate::serving::Serving;
+use super::{attach, exit::Failure, out, stop::stop_signal, text};
+use crate::{running::RunningRouter, serving::Serving};
 
 /// Without a command: the tray, the window and the server. The tray is not part of this version,
 /// so it says so in one line and serves.
 pub(crate) async fn desktop(home: &CodexHome, listen: Option<SocketAddr>) -> Result<(), Failure> {
+    if let Some(router) = RunningRouter::find(home).await {
+        return second_start(&router).await;
+    }
     eprintln!("codex-router: {}; serving without a tray", why_headless());
     serve(home, listen).await
+}
+
+/// One that runs already is shown in place of starting another.
+pub(crate) async fn second_start(router: &RunningRouter) -> Result<(), Failure> {
+    if let Some(link) = router.show().await? {
+        out::say(&format!("It runs already. Its page, once: {link}"))?;
+    }
+    Ok(())
 }
 
 fn why_headless() -> &'static str {
@@ -38,6 +49,13 @@ pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Resul
         out.flush()?;
     }
     welcome(serving.store(), serving.address()).await?;
+    match serving.control().link() {
+        Ok(link) => eprintln!("See and change everything in a browser: {link}"),
+        Err(error) => eprintln!("codex-router: the page cannot be opened: {error}"),
+    }
+    if let Some(told) = attach::left_over(serving.store(), serving.address()).await {
+        eprintln!("{told}");
+    }
     serving.run(stop_signal()).await;
     Ok(())
 }
