@@ -166,6 +166,39 @@ async fn a_request_that_names_its_profile_never_moves() {
 }
 
 #[tokio::test]
+async fn a_client_key_that_is_bound_to_a_profile_never_moves_and_another_does() {
+    let world = world();
+    let set = json!({"fallback": {"profiles": ["key"]}});
+    let token = read_text(&world.home.path("router/control.token"));
+    let changed = world.router.client.patch(world.router.url("/api/settings"));
+    let changed = Answer::to(changed.bearer_auth(&token).json(&set)).await;
+    assert_eq!(changed.json()["fallback"]["daily_requests"], 200);
+    let make = async |body: Value| {
+        let made = world.router.post("/api/keys", &body).bearer_auth(&token);
+        Answer::to(made).await.json()["key"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let bound = make(json!({"name": "bound", "profile": "work"})).await;
+    let free = make(json!({"name": "free"})).await;
+    let answer = Answer::to(world.router.say("hello").bearer_auth(bound)).await;
+    answer.error(429);
+    assert_eq!(answer.served_by(), ("work", "key"));
+    assert_eq!(world.asked(), ["acct-work"]);
+    let answer = Answer::to(world.router.say("hello").bearer_auth(free)).await;
+    assert_eq!(
+        (answer.status, answer.served_by()),
+        (200, ("key", "fallback"))
+    );
+}
+
+fn read_text(path: &std::path::Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.trim().to_owned()
+}
+
+#[tokio::test]
 async fn no_other_failure_moves_a_request() {
     let world = world();
     world.set(json!({"profiles": ["key"]})).await;

@@ -22,7 +22,7 @@ use tokio_tungstenite::{
     tungstenite::{ClientRequestBuilder, Error, Message},
 };
 
-use crate::harness::{Answer, Home, MODEL, chat, client, fake, until, worker};
+use crate::harness::{Answer, Home, MODEL, PATIENCE, World, chat, client, fake, until, worker};
 
 const CODEX: &str = "codex_exec/0.169.0 (Debian 12; x86_64) xterm (codex_exec; 0.169.0)";
 
@@ -461,4 +461,77 @@ async fn whoever_looks_on_is_told_of_each_change() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn the_whole_program_shows_its_list_and_pushes_what_changes() {
+    let world = World::two_accounts();
+    let token = std::fs::read_to_string(world.home.path("router/control.token")).unwrap();
+    let ask = |path| world.router.get(path).bearer_auth(token.trim());
+    let mut events = ask("/api/events").send().await.unwrap();
+    let request = world
+        .router
+        .say("planted")
+        .header("user-agent", "curl/8.5.0");
+    assert_eq!(Answer::to(request).await.status, 200);
+    let list = Answer::to(ask("/api/requests")).await.json();
+    let entry = &list["requests"][0];
+    let fields: Vec<&str> = entry
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let mut expected = [
+        "id",
+        "at",
+        "client",
+        "method",
+        "route",
+        "model",
+        "profile",
+        "reason",
+        "status",
+        "error_by",
+        "error_code",
+        "first_byte_ms",
+        "duration_ms",
+        "input_tokens",
+        "cached_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "state",
+    ];
+    expected.sort_unstable();
+    assert_eq!(fields, expected);
+    assert_eq!(entry["client"], "curl 8.5");
+    assert_eq!(
+        (&entry["profile"], &entry["reason"]),
+        (&json!("work"), &json!("current"))
+    );
+    assert_eq!(
+        (&entry["status"], &entry["error_by"]),
+        (&json!(200), &Value::Null)
+    );
+
+    let mut told = String::new();
+    let done = |event: &Value| event["id"] == entry["id"] && event["state"] == "done";
+    while !data_of(&told, "request").iter().any(done) {
+        let chunk = tokio::time::timeout(PATIENCE, events.chunk()).await;
+        let chunk = chunk.expect("it is told of in time").unwrap().unwrap();
+        told.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    assert!(!told.contains("planted"), "{told}");
+}
+
+/// The data of the events of one name that are whole.
+fn data_of(told: &str, name: &str) -> Vec<Value> {
+    let whole = told.rsplit_once("\n\n").map_or("", |(whole, _)| whole);
+    let named = format!("event: {name}");
+    let events = whole
+        .split("\n\n")
+        .filter(|event| event.lines().any(|it| it == named));
+    let data = events.filter_map(|event| event.lines().find_map(|it| it.strip_prefix("data: ")));
+    data.map(|data| serde_json::from_str(data).unwrap())
+        .collect()
 }
