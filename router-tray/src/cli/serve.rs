@@ -38,6 +38,10 @@ pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Resul
         out.flush()?;
     }
     welcome(serving.store(), serving.address()).await?;
+    match serving.control().link() {
+        Ok(link) => eprintln!("See and change everything in a browser: {link}"),
+        Err(error) => eprintln!("codex-router: the page cannot be opened: {error}"),
+    }
     serving.run(stop_signal()).await;
     Ok(())
 }
