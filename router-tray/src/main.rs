@@ -3,7 +3,10 @@
 //! A table of contents: [`cli`] reads the command line and runs one command. All that is not about
 //! a terminal or a screen lives in the libraries.
 
+mod browser;
 mod cli;
+mod log;
+mod running;
 mod serving;
 
 use std::process::ExitCode;

@@ -1,7 +1,8 @@
 //! The server of this program, whatever front-end starts it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
+use codex_auth::Issuer;
 use codex_profiles::{CodexHome, ProfileStore};
 use codex_proxy::{
     chat::ReasoningFormat,
@@ -10,7 +11,10 @@ use codex_proxy::{
     upstream::Targets,
 };
 
-use crate::cli::{Failure, client, stop_signal};
+use crate::{
+    cli::{Failure, client, stop_signal},
+    log,
+};
 
 /// A server that holds its address and does not serve yet.
 pub(crate) struct Serving {
@@ -28,7 +32,11 @@ impl Serving {
     ) -> Result<Self, Failure> {
         let client = client::http_client()?;
         let store = client::store(home)?;
-        let control = Control::new(store.clone());
+        log::follow_settings(store.state().await?.log_level());
+        let control = Control::builder(store.clone())
+            .sign_ins(client::issuer_client()?, Issuer::from_env())
+            .set_log_level(Arc::new(log::set_level))
+            .build();
         let server = Server::builder(store.clone())
             .control(control.clone())
             .client(client)
@@ -76,6 +84,10 @@ impl Serving {
         }
         upkeep.abort();
         withdraw(self.announcement).await;
+        tokio::select! {
+            () = self.control.finish_sign_ins() => {}
+            () = stop_signal() => eprintln!("codex-router: a sign-in that was not yet kept was given up"),
+        }
         // Its client may have left, but the answer of the issuer is the only copy of the new tokens.
         self.store.finish_refreshes().await;
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The limits of one account, as they were read last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Usage {
     /// Every window that was ever read, the main limit's first.
     pub windows: Vec<UsageWindow>,
@@ -22,6 +23,7 @@ pub struct Usage {
 
 /// One limit over one stretch of time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct UsageWindow {
     /// `5h`, `weekly`, or the name of a limit of its own; unique among the windows of an account.
     pub name: String,
@@ -37,6 +39,7 @@ pub struct UsageWindow {
 
 /// Credits beyond the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Credits {
     /// Whether there are any.
     pub has_credits: bool,
@@ -50,6 +53,7 @@ pub struct Credits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum UsageSource {
     /// The headers of an answer.
     Headers,

@@ -26,7 +26,7 @@ pub enum ControlError {
     #[error("{message}")]
     Invalid {
         /// The field concerned.
-        param: &'static str,
+        param: String,
         /// What is wrong with it.
         message: String,
     },
@@ -54,8 +54,8 @@ pub enum ControlError {
 }
 
 impl ControlError {
-    pub(super) fn invalid(param: &'static str, message: impl Into<String>) -> Self {
-        let message = message.into();
+    pub(super) fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        let (param, message) = (param.into(), message.into());
         Self::Invalid { param, message }
     }
 }
@@ -72,7 +72,7 @@ impl From<ControlError> for ApiError {
                 refused(400, "invalid_profile_name", error.to_string()).with_param("name")
             }
             ControlError::Invalid { param, message } => {
-                refused(400, "invalid_value", message).with_param(*param)
+                refused(400, "invalid_value", message).with_param(param)
             }
             ControlError::NoSuchSignIn => refused(404, "no_such_sign_in", error.to_string()),
             ControlError::Paste(PasteError::Ended) => {

@@ -30,6 +30,7 @@
 
 mod access;
 mod announcement;
+mod change;
 mod desktop;
 mod error;
 mod events;
@@ -39,14 +40,20 @@ mod profiles;
 mod requests;
 mod routes;
 mod secret;
+mod settings;
+mod sign_in;
 mod told;
 mod view;
 
 pub use announcement::Announcement;
+pub use change::Change;
 pub use desktop::Desktop;
 pub use error::ControlError;
-pub use handle::{Control, Notices};
+pub use handle::{Control, ControlBuilder, Notices};
+pub use profiles::ProfileChange;
 pub use requests::Requests;
+pub use settings::{SetLogLevel, Settings, SettingsChange};
+pub use sign_in::{KeptView, Problem, SignIn, SignInState, SignInWay};
 pub use told::{NoticeView, Told};
 pub use view::{AttachmentView, DesktopView, Language, Overview, RemovedProfile};
 

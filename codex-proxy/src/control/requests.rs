@@ -1,9 +1,10 @@
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Control;
 
 /// The last requests.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Requests {
     /// The newest first.
     pub requests: Vec<serde_json::Value>,

@@ -31,6 +31,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ADDR")]
         listen: Option<SocketAddr>,
     },
+    /// Open the page of the router that runs, in a browser
+    Open {
+        /// Print the address in place of opening it; it works once, for five minutes
+        #[arg(long)]
+        print: bool,
+    },
     /// Show the profiles
     List {
         /// As JSON, for programs

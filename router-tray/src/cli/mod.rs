@@ -8,6 +8,7 @@ mod homes;
 mod import;
 mod list;
 mod login;
+mod open;
 mod out;
 mod passphrase;
 mod profiles;
@@ -18,7 +19,7 @@ mod stop;
 mod switch;
 mod text;
 
-use std::{io::IsTerminal as _, process::ExitCode};
+use std::process::ExitCode;
 
 use codex_profiles::{CodexHome, ProfileStore};
 
@@ -29,7 +30,7 @@ pub(crate) use stop::stop_signal;
 
 /// Runs one command; what went wrong is one sentence on standard error.
 pub(crate) fn run(cli: Cli) -> ExitCode {
-    start_log();
+    crate::log::start();
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime
             .block_on(dispatch(cli))
@@ -51,6 +52,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             homes::list(cli.codex_home.map(|_| home.root().to_owned()), json)
         }
         Some(Command::List { json, .. }) => list::list(&store()?, json).await,
+        Some(Command::Open { print }) => open::open(&home, print).await,
         Some(Command::Current) => list::current(&store()?).await,
         Some(Command::Use { name }) => switch::switch(&home, &name).await,
         Some(Command::Save { name }) => save::save(&store()?, name.as_deref()).await,
@@ -65,16 +67,4 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::Login(args)) => login::login(&home, &args).await,
         Some(Command::SignOut { name, yes }) => sign_out::sign_out(&home, &name, yes).await,
     }
-}
-
-/// `CODEX_ROUTER_LOG`, else `RUST_LOG`, else warnings; always on standard error.
-fn start_log() {
-    let read = |name| std::env::var(name).ok();
-    let filter = read("CODEX_ROUTER_LOG").or_else(|| read("RUST_LOG"));
-    let filter = tracing_subscriber::EnvFilter::new(filter.as_deref().unwrap_or("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
 }

@@ -5,14 +5,25 @@ use std::{
 
 use codex_profiles::{CodexHome, ProfileStore, report::LoginState};
 
-use super::{exit::Failure, stop::stop_signal, text};
-use crate::serving::Serving;
+use super::{exit::Failure, out, stop::stop_signal, text};
+use crate::{running::RunningRouter, serving::Serving};
 
 /// Without a command: the tray, the window and the server. The tray is not part of this version,
 /// so it says so in one line and serves.
 pub(crate) async fn desktop(home: &CodexHome, listen: Option<SocketAddr>) -> Result<(), Failure> {
+    if let Some(router) = RunningRouter::find(home).await {
+        return second_start(&router).await;
+    }
     eprintln!("codex-router: {}; serving without a tray", why_headless());
     serve(home, listen).await
+}
+
+/// One that runs already is shown in place of starting another.
+pub(crate) async fn second_start(router: &RunningRouter) -> Result<(), Failure> {
+    if let Some(link) = router.show().await? {
+        out::say(&format!("It runs already. Its page, once: {link}"))?;
+    }
+    Ok(())
 }
 
 fn why_headless() -> &'static str {

@@ -2,8 +2,11 @@
 
 mod body;
 mod desktop;
+mod openapi;
 mod profiles;
 mod session;
+mod settings;
+mod sign_ins;
 mod watching;
 
 use axum::{
@@ -11,7 +14,7 @@ use axum::{
     extract::{DefaultBodyLimit, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post, put},
+    routing::{MethodRouter, get, patch, post, put},
 };
 use http::{HeaderValue, StatusCode, header};
 
@@ -29,25 +32,55 @@ struct Refusal(ApiError);
 
 /// Everything below `/api`.
 pub(crate) fn routes(control: Control) -> Router {
-    let private = Router::new()
-        .route("/link", post(session::link))
-        .route("/overview", get(watching::overview))
-        .route("/events", get(watching::events))
-        .route("/requests", get(watching::requests))
-        .route("/profiles/{name}/use", post(profiles::use_profile))
-        .route("/desktop/starts-at-login", put(desktop::starts_at_login))
-        .route("/window", post(desktop::window))
+    let private = table().into_iter().fold(Router::new(), add);
+    let private = private
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(control.clone(), guard));
-    let public = Router::new().route("/session", post(session::open));
     let api = Router::new()
-        .merge(public)
+        .route("/session", post(session::open))
         .merge(private)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::map_response(never_stored))
         .with_state(control);
     Router::new().nest("/api", api)
+}
+
+/// What is for those alone who may.
+fn table() -> Vec<(&'static str, MethodRouter<Control>)> {
+    vec![
+        ("/openapi.json", get(openapi::openapi)),
+        ("/link", post(session::link)),
+        ("/overview", get(watching::overview)),
+        ("/events", get(watching::events)),
+        ("/requests", get(watching::requests)),
+        ("/refresh", post(profiles::refresh)),
+        (
+            "/profiles/{name}",
+            patch(profiles::change).delete(profiles::remove),
+        ),
+        ("/profiles/{name}/use", post(profiles::use_profile)),
+        ("/profiles/{name}/restore", post(profiles::restore)),
+        (
+            "/profiles/{name}/sign-out",
+            get(profiles::sign_out_scope).post(profiles::sign_out),
+        ),
+        ("/live/save", post(profiles::save_live)),
+        ("/api-keys", post(profiles::add_api_key)),
+        ("/sign-ins", post(sign_ins::begin)),
+        (
+            "/sign-ins/{id}",
+            get(sign_ins::show).delete(sign_ins::cancel),
+        ),
+        ("/sign-ins/{id}/paste", post(sign_ins::paste)),
+        ("/settings", get(settings::show).patch(settings::change)),
+        ("/desktop/starts-at-login", put(desktop::starts_at_login)),
+        ("/window", post(desktop::window)),
+    ]
+}
+
+fn add(router: Router<Control>, (path, methods): (&str, MethodRouter<Control>)) -> Router<Control> {
+    router.route(path, methods)
 }
 
 /// Lets those pass who have the token, or a session.
