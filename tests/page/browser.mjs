@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { after } from "node:test";
 import { chromium } from "playwright-core";
 
-const FLAGS = [
+/** What Chromium is started with, besides. */
+export const FLAGS = [
   "--no-sandbox",
   "--no-proxy-server",
   "--disable-gpu",

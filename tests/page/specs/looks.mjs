@@ -28,9 +28,9 @@ async function withPage(options, body) {
   }
 }
 
-/** Fails on anything that axe calls serious or worse. */
-async function isAccessible(page, what) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
+/** Fails on anything in this part of the page that axe calls serious or worse. */
+async function isAccessible(page, what, part = "body") {
+  const { violations } = await new AxeBuilder({ page }).include(part).analyze();
   const bad = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
   const found = bad.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
   assert.deepEqual(found, [], what);
@@ -61,12 +61,12 @@ for (const colorScheme of ["light", "dark"]) {
       for (const [name, open] of Object.entries(DIALOGS)) {
         await open(page);
         await page.getByRole("dialog").waitFor();
-        await isAccessible(page, name);
+        await isAccessible(page, name, "dialog");
         await page.keyboard.press("Escape");
         await page.getByRole("dialog").waitFor({ state: "detached" });
       }
       await page.getByRole("button", { name: "More for work" }).click();
-      await isAccessible(page, "menu");
+      await isAccessible(page, "menu", ".card");
     });
   });
 }
@@ -85,18 +85,19 @@ test("axe has no serious finding on the guide and the closed page", async () => 
   await fresh.end();
 });
 
-for (const width of [320, 768, 3840]) {
-  for (const locale of ["en-GB", "zh-CN"]) {
-    test(`at ${width} pixels nothing is cut off (${locale})`, async () => {
-      await withPage({ viewport: { width, height: 900 }, locale }, async (page) => {
+for (const locale of ["en-GB", "zh-CN"]) {
+  test(`from 320 to 3840 pixels nothing has to be scrolled sideways (${locale})`, async () => {
+    await withPage({ locale }, async (page) => {
+      for (const width of [320, 768, 1280, 3840]) {
+        await page.setViewportSize({ width, height: 900 });
         for (const view of VIEWS) {
           await show(page, view);
           const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-          assert.ok(wide <= width, `${view}: ${wide}`);
+          assert.ok(wide <= width, `${view}: ${wide} of ${width}`);
         }
-      });
+      }
     });
-  }
+  });
 }
 
 test("a system in Chinese has the page in Chinese", async () => {

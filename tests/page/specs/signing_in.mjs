@@ -38,7 +38,7 @@ promise("with the browser: the second tab signs in, and the dialog follows", {},
 
 promise("with a code, when both ports are taken", {}, async ({ world, page }) => {
   await signsIn("grace");
-  const takers = [1455, 1457].map((port) => createServer().listen(port, "127.0.0.1"));
+  const takers = [1455, 1457].map((port) => createServer((caller) => caller.destroy()).listen(port, "127.0.0.1"));
   await Promise.all(takers.map((taker) => once(taker, "listening")));
   try {
     await begin(page, "In this browser");

@@ -38,8 +38,9 @@ export function toggle({ t, hint, change }) {
   const control = el("input", { type: "checkbox", role: "switch", id: `field-${(count += 1)}` });
   control.addEventListener("change", () => change(control));
   const note = hint ? el("p", { class: "hint", id: `${control.id}-hint`, t: hint }) : null;
-  if (note) attr(control, "aria-describedby", note.id);
+  const error = el("p", { class: "field-error", id: `${control.id}-error`, role: "alert" });
+  attr(control, "aria-describedby", note ? `${note.id} ${error.id}` : error.id);
   const label = el("label", { for: control.id, t });
-  const node = el("div", { class: "toggle" }, control, el("div", {}, label, note));
+  const node = el("div", { class: "toggle" }, control, el("div", {}, label, note, error));
   return { node, control };
 }

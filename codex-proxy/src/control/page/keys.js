@@ -45,7 +45,8 @@ function factsOf({ profile, last_used_at: used, created_at: created }) {
   ].filter(Boolean).join(" · ");
 }
 
-async function reload() {
+/** Asks for the keys there are. */
+export async function loadKeys() {
   known.keys = (await api.keys()).keys;
   tell("keys");
 }
@@ -57,7 +58,7 @@ function createKey() {
   const submit = async () => {
     const { key } = await api.createKey(name.value.trim(), bound.value || null);
     showOnce(dialog, key);
-    await reload();
+    await loadKeys();
   };
   const fields = [
     field({ t: "keys.name", hint: "keys.name_hint", control: name }),
@@ -82,7 +83,7 @@ function revokeKey(name) {
   const dialog = openDialog({ title: t("keys.revoke_title", { name }) });
   const submit = async () => {
     await api.revokeKey(name);
-    await reload();
+    await loadKeys();
     dialog.close();
   };
   fillDialog(dialog, form(dialog, { submit, t: "keys.revoke", kind: "danger" }, el("p", { t: "keys.revoke_text" })));

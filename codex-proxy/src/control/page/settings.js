@@ -7,7 +7,7 @@ import { button } from "./button.js";
 import { el, fill, show, text } from "./dom.js";
 import { fallbackSettings } from "./fallback.js";
 import { blame, field, input, select, toggle } from "./field.js";
-import { clientKeys } from "./keys.js";
+import { clientKeys, loadKeys } from "./keys.js";
 import { section } from "./section.js";
 import { explain, t } from "./words.js";
 
@@ -45,9 +45,10 @@ function onOpen(view, run) {
 
 async function load(failed) {
   try {
-    [known.settings, { keys: known.keys }] = await Promise.all([api.settings(), api.keys()]);
+    known.settings = await api.settings();
     show(failed, false);
     tell("settings");
+    await loadKeys();
   } catch (error) {
     text(failed, explain(error));
     show(failed, true);

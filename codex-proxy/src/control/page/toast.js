@@ -5,6 +5,8 @@ import { explain, t } from "./words.js";
 
 const STAYS_MS = 7000;
 const STAYS_WITH_ACTION_MS = 12_000;
+/** More than these are a wall that nobody reads. */
+const MOST = 4;
 
 const place = () => document.getElementById("toasts");
 
@@ -18,6 +20,7 @@ export function toast(words, { kind = "plain", action = null } = {}) {
   if (action) node.append(actionButton(node, action));
   node.append(closeButton(node));
   place().append(node);
+  if (place().children.length > MOST) leave(place().firstElementChild);
   leaveLater(node, action ? STAYS_WITH_ACTION_MS : STAYS_MS);
   return node;
 }
