@@ -27,7 +27,7 @@ promise("with the browser: the second tab signs in, and the dialog follows", {},
   await signsIn("ada");
   await page.getByRole("button", { name: "Add account" }).click();
   await dialog(page).getByLabel("Name (optional)").fill("ada");
-  await dialog(page).getByRole("button", { name: "In this browser" }).click();
+  await dialog(page).getByRole("button", { name: "In the browser" }).click();
   await dialog(page).getByText("Waiting for you to sign in…").waitFor();
   await signInInSecondTab(page);
   await dialog(page).getByText("“ada” is ready.").waitFor();
@@ -41,7 +41,7 @@ promise("with a code, when both ports are taken", {}, async ({ world, page }) =>
   const takers = [1455, 1457].map((port) => createServer((caller) => caller.destroy()).listen(port, "127.0.0.1"));
   await Promise.all(takers.map((taker) => once(taker, "listening")));
   try {
-    await begin(page, "In this browser");
+    await begin(page, "In the browser");
     await dialog(page).getByText("A code needs no port.").waitFor();
   } finally {
     takers.forEach((taker) => taker.close());
@@ -104,7 +104,7 @@ promise("the profile whose login ended is renewed by the one button on its card"
   await dialog(page).getByRole("button", { name: "Sign out" }).click();
   await signsIn("work");
   await card(page, "work").getByRole("button", { name: "Sign in again" }).click();
-  await dialog(page).getByRole("button", { name: "In this browser" }).click();
+  await dialog(page).getByRole("button", { name: "In the browser" }).click();
   await signInInSecondTab(page);
   await dialog(page).getByText("“work” has a new login.").waitFor();
   await dialog(page).getByRole("button", { name: "Close" }).last().click();

@@ -37,15 +37,25 @@ export function copyButton(value, label = "copy") {
   const words = el("span", { t: label, "aria-live": "polite" });
   const node = el("button", { type: "button", class: "button plain copy" }, icon("copy"), words);
   node.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(value()).catch(() => selectInstead(node));
+    if (!(await copied(value(), node))) return;
     setWords(words, "t", "copied");
     setTimeout(() => setWords(words, "t", label), ACKNOWLEDGED_MS);
   });
   return node;
 }
 
-/** Where the clipboard is closed to us, at least what is to be copied is selected. */
-function selectInstead(node) {
-  const source = node.parentElement?.querySelector("code, input");
+async function copied(value, node) {
+  try {
+    await navigator.clipboard.writeText(value);
+    return true;
+  } catch {
+    return copiedBySelection(node);
+  }
+}
+
+/** Where that clipboard is closed to us: what is beside the button is selected, and stays so. */
+function copiedBySelection(node) {
+  const source = node.closest("div").parentElement.querySelector("code");
   if (source) getSelection().selectAllChildren(source);
+  return Boolean(source) && document.execCommand("copy");
 }

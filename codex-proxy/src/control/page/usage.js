@@ -47,6 +47,7 @@ function bar() {
   const update = (window) => {
     text(name, windowName(window.name));
     text(used, usedWords(window));
+    attr(used, "title", window.read_at && t("usage.read", { ago: ago(window.read_at) }));
     text(resets, resetWords(window));
     attr(resets, "title", window.resets_at && moment(window.resets_at));
     measure(track, filled, window);
