@@ -47,13 +47,16 @@
 //! # }
 //! ```
 
+pub mod attach;
 pub mod error;
 #[cfg(feature = "export")]
 pub mod export;
+pub mod fallback;
 pub mod fs;
 pub mod home;
 pub mod homes;
 pub mod import;
+pub mod keys;
 pub mod live;
 pub mod profile;
 pub mod removed;
@@ -79,6 +82,7 @@ mod ledger;
 mod memory;
 mod neighbours;
 mod object;
+mod quota;
 mod recovery;
 mod refresher;
 
@@ -90,6 +94,7 @@ mod copies_tests;
 mod testing;
 
 pub use error::StoreError;
+pub use fallback::Fallback;
 pub use fs::ReadError;
 pub use home::CodexHome;
 pub use live::LiveUnknown;

@@ -117,6 +117,7 @@ impl ProfileStore {
     pub async fn report(&self) -> Result<Report, StoreError> {
         let profiles = self.list().await?;
         let state = self.state().await?;
+        self.follow_usage_file().await;
         let live = self.login_at(&Place::Live).await?;
         Ok(Report {
             codex_home: self.root(),
@@ -128,9 +129,21 @@ impl ProfileStore {
             },
             profiles: profiles
                 .iter()
-                .map(|profile| ProfileReport::new(profile, &state))
+                .map(|profile| self.profile_report(profile, &state))
                 .collect(),
         })
+    }
+
+    /// What its file says, and what was read of its account since.
+    fn profile_report(&self, profile: &Profile, state: &State) -> ProfileReport {
+        let login = profile.login.as_deref();
+        let plan = login.and_then(|login| self.plan_of(login));
+        let report = ProfileReport::new(profile, state);
+        ProfileReport {
+            usage: login.and_then(|login| self.usage_of(login)),
+            plan: plan.or(report.plan),
+            ..report
+        }
     }
 }
 

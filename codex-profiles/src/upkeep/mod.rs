@@ -108,6 +108,7 @@ impl Upkeep {
     /// # Cancellation
     /// It may be dropped at any time: a refresh under way goes on to its end.
     pub async fn run(self) {
+        self.store.quota.tell_from_now_on();
         let home = self.store.home().clone();
         let started = tokio::task::spawn_blocking(move || HomeWatch::start(&home)).await;
         // Only a runtime that shuts down does not come to it.

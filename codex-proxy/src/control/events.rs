@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::{Control, NoticeView, Notices, SignIn};
+use crate::requests::RequestEntry;
 
 /// The shortest time between two overviews.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -42,6 +43,7 @@ struct Watching {
     changes: watch::Receiver<u64>,
     notices: Notices,
     sign_ins: broadcast::Receiver<SignIn>,
+    requests: broadcast::Receiver<RequestEntry>,
     stopping: watch::Receiver<bool>,
     /// When an overview is to be sent.
     due: Option<Instant>,
@@ -58,6 +60,7 @@ impl Watching {
             changes,
             notices: control.notices(),
             sign_ins: control.inner.sign_ins.subscribe(),
+            requests: control.inner.requests.subscribe(),
             stopping: control.stopping(),
             due: Some(Instant::now()),
             last: None,
@@ -84,6 +87,11 @@ impl Watching {
                         let latest = self.control.inner.sign_ins.latest();
                         self.waiting.extend(latest.and_then(|latest| event("sign_in", &latest)));
                     }
+                    Err(RecvError::Closed) => return None,
+                },
+                told = self.requests.recv() => match told {
+                    Ok(entry) => self.queue("request", &entry),
+                    Err(RecvError::Lagged(_)) => self.queue("requests", &self.control.requests()),
                     Err(RecvError::Closed) => return None,
                 },
                 () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {

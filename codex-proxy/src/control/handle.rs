@@ -12,9 +12,10 @@ use tokio::{
 };
 
 use super::{
-    Announcement, AttachmentView, ControlError, Desktop, Language, Overview, SetLogLevel, Told,
-    access::Access, sign_in::SignIns,
+    Announcement, ControlError, Desktop, Language, Overview, SetLogLevel, Told, access::Access,
+    sign_in::SignIns,
 };
+use crate::{requests::RequestLog, usage::UsagePoll};
 
 /// A running router, for whoever shows or changes it: the page, the tray, the command line. Cheap
 /// to clone; all clones are one.
@@ -29,6 +30,8 @@ pub(super) struct Inner {
     address: OnceLock<String>,
     desktop: OnceLock<Arc<dyn Desktop>>,
     pub(super) sign_ins: SignIns,
+    pub(super) usage: Option<UsagePoll>,
+    pub(super) requests: RequestLog,
     pub(super) set_log_level: Option<SetLogLevel>,
     stopping: watch::Sender<bool>,
 }
@@ -38,6 +41,8 @@ pub(super) struct Inner {
 pub struct ControlBuilder {
     store: ProfileStore,
     sign_ins: SignIns,
+    usage: Option<UsagePoll>,
+    requests: RequestLog,
     set_log_level: Option<SetLogLevel>,
 }
 
@@ -58,6 +63,8 @@ impl Control {
         ControlBuilder {
             store,
             sign_ins: SignIns::new(),
+            usage: None,
+            requests: RequestLog::new(),
             set_log_level: None,
         }
     }
@@ -117,7 +124,7 @@ impl Control {
             address: self.address().to_owned(),
             logins: store.report().await?,
             removed: removed.into_iter().map(Into::into).collect(),
-            attachment: AttachmentView::Detached,
+            attachment: self.attachment_view().await,
             desktop: self.inner.desktop.get().map(|desktop| desktop.view()),
             language: Language::of(&store.state().await?),
         })
@@ -188,6 +195,19 @@ impl ControlBuilder {
         }
     }
 
+    /// Asks for the quota of profiles in this way.
+    pub fn usage(self, poll: UsagePoll) -> Self {
+        Self {
+            usage: Some(poll),
+            ..self
+        }
+    }
+
+    /// Shows the requests of this list, which the server fills.
+    pub fn request_log(self, requests: RequestLog) -> Self {
+        Self { requests, ..self }
+    }
+
     /// Calls this whenever the setting of how much is logged is changed.
     pub fn set_log_level(self, set: SetLogLevel) -> Self {
         Self {
@@ -205,6 +225,8 @@ impl ControlBuilder {
             address: OnceLock::new(),
             desktop: OnceLock::new(),
             sign_ins: self.sign_ins,
+            usage: self.usage,
+            requests: self.requests,
             set_log_level: self.set_log_level,
             stopping: watch::Sender::new(false),
         };

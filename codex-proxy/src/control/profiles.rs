@@ -1,12 +1,15 @@
 //! What can be done with profiles.
 
-use codex_auth::{AuthDotJson, refresh::RefreshReason, secret::ApiKey, text::printable};
+use codex_auth::{
+    AuthDotJson, refresh::RefreshReason, secret::ApiKey, text::printable, usage::Usage,
+};
 use codex_profiles::{
     KeptSignIn, ProfileName, Restored, Saved, SignOutScope, StoreError, Switched,
     state::MAX_LABEL_CHARS,
 };
 
 use super::{Change, Control, ControlError, Overview};
+use crate::usage::UsageError;
 
 /// No key is that long.
 const MAX_KEY_BYTES: usize = 16 << 10;
@@ -23,7 +26,8 @@ pub struct ProfileChange {
 }
 
 impl Control {
-    /// Looks at every file anew.
+    /// Looks at every file anew, and asks for the quota of every profile. What cannot be asked for
+    /// stays as it was.
     ///
     /// # Errors
     /// A [`StoreError`] when `profiles/` itself cannot be read.
@@ -32,8 +36,22 @@ impl Control {
         if let Err(error) = store.reconcile().await {
             tracing::warn!(%error, "the live login could not be looked at");
         }
+        if let Some(usage) = &self.inner.usage {
+            usage.poll_all().await?;
+        }
         self.changed();
         Ok(self.overview().await?)
+    }
+
+    /// Asks for the quota of a profile.
+    ///
+    /// # Errors
+    /// [`ControlError::Usage`]: what was known before stays.
+    pub async fn ask_usage(&self, name: &ProfileName) -> Result<Usage, ControlError> {
+        let usage = self.inner.usage.as_ref();
+        let usage = usage.ok_or(UsageError::NoQuota)?.poll_now(name).await?;
+        self.changed();
+        Ok(usage)
     }
 
     /// Makes a profile the current one. A login that Codex could not read yet is refreshed first,

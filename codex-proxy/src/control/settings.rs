@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use codex_auth::text::printable;
-use codex_profiles::{LogLevel, State};
+use codex_profiles::{Fallback, LogLevel, State};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -37,7 +37,8 @@ pub struct Settings {
     /// The language of the page and the tray.
     pub language: Language,
     /// Who serves when the current profile cannot.
-    pub fallback: Option<Value>,
+    #[schema(value_type = Option<Object>)]
+    pub fallback: Option<Fallback>,
 }
 
 /// What is to be set; what is missing stays as it is.
@@ -55,6 +56,8 @@ pub struct SettingsChange {
     pub log_level: Change<LogLevel>,
     /// See [`Settings`].
     pub language: Option<Language>,
+    /// See [`Settings`].
+    pub fallback: Change<Fallback>,
 }
 
 impl Control {
@@ -96,7 +99,7 @@ impl Settings {
             reasoning_format: reasoning.unwrap_or_default().as_str(),
             log_level: state.log_level(),
             language: Language::of(state),
-            fallback: None,
+            fallback: state.fallback(),
         }
     }
 }
@@ -124,6 +127,7 @@ impl SettingsChange {
             )?
             .unwrap_or_default(),
             language: take(fields, "language", "auto, en or zh-CN")?,
+            fallback: fallback(fields)?,
         };
         if let Some(unknown) = fields.keys().next() {
             return Err(ControlError::invalid(
@@ -170,6 +174,9 @@ impl SettingsChange {
         if let Some(language) = self.language {
             state.set_language(language.as_str());
         }
+        if let Some(fallback) = self.fallback.written() {
+            state.set_fallback(fallback.as_ref());
+        }
     }
 }
 
@@ -181,6 +188,15 @@ fn reasoning_format(
     let word: Option<String> = take(fields, name, expected)?;
     let parse = |word: String| word.parse().map_err(|_| not(name, expected));
     word.map(parse).transpose()
+}
+
+/// With what is wrong about it, since there is more than one thing.
+fn fallback(fields: &mut Map<String, Value>) -> Result<Change<Fallback>, ControlError> {
+    let Some(value) = fields.remove("fallback") else {
+        return Ok(Change::Keep);
+    };
+    let fallback = serde_json::from_value(value);
+    fallback.map_err(|error| ControlError::invalid("fallback", printable(&error.to_string(), 200)))
 }
 
 /// A field's value, if it is there; never a null that the type does not know.
@@ -240,6 +256,12 @@ mod tests {
             (json!({"reasoning_format": "loud"}), "reasoning_format"),
             (json!({"log_level": "loud"}), "log_level"),
             (json!({"language": "xx"}), "language"),
+            (json!({"fallback": {"profiles": []}}), "fallback"),
+            (json!({"fallback": {"profiles": ["../x"]}}), "fallback"),
+            (
+                json!({"fallback": {"profiles": ["a"], "no": 1}}),
+                "fallback",
+            ),
             (json!({"lsten": "127.0.0.1:1"}), "lsten"),
         ] {
             let error = parse(body.clone()).unwrap_err();

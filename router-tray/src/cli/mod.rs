@@ -1,11 +1,13 @@
 //! The command line.
 
 mod args;
+pub(crate) mod attach;
 pub(crate) mod client;
 mod exit;
 mod export;
 mod homes;
 mod import;
+mod key;
 mod list;
 mod login;
 mod open;
@@ -18,6 +20,7 @@ mod sign_out;
 mod stop;
 mod switch;
 mod text;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -53,6 +56,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
         Some(Command::List { json, .. }) => list::list(&store()?, json).await,
         Some(Command::Open { print }) => open::open(&home, print).await,
+        Some(Command::Usage { name, json }) => usage::usage(&home, name.as_deref(), json).await,
         Some(Command::Current) => list::current(&store()?).await,
         Some(Command::Use { name }) => switch::switch(&home, &name).await,
         Some(Command::Save { name }) => save::save(&store()?, name.as_deref()).await,
@@ -65,6 +69,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::Export(export)) => export.run(&store()?).await,
         Some(Command::Restore { name }) => profiles::restore(&store()?, &name).await,
         Some(Command::Login(args)) => login::login(&home, &args).await,
+        Some(Command::Attach(attach)) => attach.run(&store()?).await,
+        Some(Command::Detach(detach)) => detach.run(&store()?).await,
+        Some(Command::Key(key)) => key.run(&store()?).await,
         Some(Command::SignOut { name, yes }) => sign_out::sign_out(&home, &name, yes).await,
     }
 }

@@ -5,7 +5,7 @@ use std::{
 
 use codex_profiles::{CodexHome, ProfileStore, report::LoginState};
 
-use super::{exit::Failure, out, stop::stop_signal, text};
+use super::{attach, exit::Failure, out, stop::stop_signal, text};
 use crate::{running::RunningRouter, serving::Serving};
 
 /// Without a command: the tray, the window and the server. The tray is not part of this version,
@@ -52,6 +52,9 @@ pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Resul
     match serving.control().link() {
         Ok(link) => eprintln!("See and change everything in a browser: {link}"),
         Err(error) => eprintln!("codex-router: the page cannot be opened: {error}"),
+    }
+    if let Some(told) = attach::left_over(serving.store(), serving.address()).await {
+        eprintln!("{told}");
     }
     serving.run(stop_signal()).await;
     Ok(())

@@ -1,7 +1,9 @@
 //! The control API over HTTP: thin over [`Control`].
 
+mod attachment;
 mod body;
 mod desktop;
+mod keys;
 mod openapi;
 mod profiles;
 mod session;
@@ -14,11 +16,11 @@ use axum::{
     extract::{DefaultBodyLimit, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get, patch, post, put},
+    routing::{MethodRouter, delete, get, patch, post, put},
 };
 use http::{HeaderValue, StatusCode, header};
 
-use super::{Control, ControlError};
+use super::{Control, ControlError, FromElsewhere};
 use crate::ApiError;
 
 /// No body of this API is larger.
@@ -41,6 +43,7 @@ pub(crate) fn routes(control: Control) -> Router {
         .route("/session", post(session::open))
         .merge(private)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(from_here))
         .layer(middleware::map_response(never_stored))
         .with_state(control);
     Router::new().nest("/api", api)
@@ -60,6 +63,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Control>)> {
             patch(profiles::change).delete(profiles::remove),
         ),
         ("/profiles/{name}/use", post(profiles::use_profile)),
+        ("/profiles/{name}/usage", post(profiles::usage)),
         ("/profiles/{name}/restore", post(profiles::restore)),
         (
             "/profiles/{name}/sign-out",
@@ -74,6 +78,14 @@ fn table() -> Vec<(&'static str, MethodRouter<Control>)> {
         ),
         ("/sign-ins/{id}/paste", post(sign_ins::paste)),
         ("/settings", get(settings::show).patch(settings::change)),
+        ("/keys", get(keys::list).post(keys::create)),
+        ("/keys/{name}", delete(keys::revoke)),
+        (
+            "/attachment",
+            get(attachment::show)
+                .post(attachment::attach)
+                .delete(attachment::detach),
+        ),
         ("/desktop/starts-at-login", put(desktop::starts_at_login)),
         ("/window", post(desktop::window)),
     ]
@@ -97,6 +109,16 @@ async fn guard(State(control): State<Control>, request: Request, next: Next) -> 
         .headers_mut()
         .insert(header::WWW_AUTHENTICATE, scheme);
     response
+}
+
+/// On the way from another machine, everybody could read the secrets.
+async fn from_here(request: Request, next: Next) -> Response {
+    if request.extensions().get::<FromElsewhere>().is_none() {
+        return next.run(request).await;
+    }
+    let message = "the router is looked after from its own machine alone";
+    let error = ApiError::invalid_request("only_this_machine", message);
+    Refusal(error.with_status(StatusCode::FORBIDDEN)).into_response()
 }
 
 /// Everything here is about this moment, and for one reader alone.

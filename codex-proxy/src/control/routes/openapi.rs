@@ -7,7 +7,7 @@ use utoipa::{
     },
 };
 
-use super::{desktop, profiles, session, settings, sign_ins, watching};
+use super::{attachment, desktop, keys, profiles, session, settings, sign_ins, watching};
 use crate::control::{NoticeView, access};
 
 /// The control API.
@@ -25,6 +25,7 @@ use crate::control::{NoticeView, access};
         profiles::use_profile,
         profiles::change,
         profiles::remove,
+        profiles::usage,
         profiles::restore,
         profiles::sign_out_scope,
         profiles::sign_out,
@@ -36,6 +37,12 @@ use crate::control::{NoticeView, access};
         sign_ins::cancel,
         settings::show,
         settings::change,
+        keys::list,
+        keys::create,
+        keys::revoke,
+        attachment::show,
+        attachment::attach,
+        attachment::detach,
         desktop::starts_at_login,
         desktop::window,
     ),

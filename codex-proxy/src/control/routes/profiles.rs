@@ -2,6 +2,7 @@ use axum::{
     Json,
     extract::{Path, Query, State},
 };
+use codex_auth::usage::Usage;
 use codex_profiles::{ProfileName, Saved, SignOutScope, Switched};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -144,6 +145,16 @@ pub(super) async fn restore(
 ) -> Answer<Overview> {
     control.restore(&named(&name)?).await?;
     Ok(Json(control.overview().await?))
+}
+
+/// Asks for the quota of a profile.
+#[utoipa::path(post, path = "/api/profiles/{name}/usage", params(("name" = String, Path)),
+    responses((status = 200, body = Usage)))]
+pub(super) async fn usage(
+    State(control): State<Control>,
+    Path(name): Path<String>,
+) -> Answer<Usage> {
+    Ok(Json(control.ask_usage(&named(&name)?).await?))
 }
 
 /// What would end with a sign-out: for asking the person first.
