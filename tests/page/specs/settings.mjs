@@ -108,10 +108,11 @@ promise("Codex is attached after its change was shown, and detached to the same 
   await added.waitFor();
   assert.equal(world.read("config.toml"), before);
   await dialog(page).getByRole("button", { name: "Attach", exact: true }).click();
-  await page.getByText("Attached: it follows every switch at once.").first().waitFor();
+  const standing = page.locator(".strip .codex");
+  await standing.getByText("Attached: it follows every switch at once.").waitFor();
   assert.ok(world.read("config.toml").includes(`openai_base_url = "${world.address}/v1"`));
   await page.getByRole("button", { name: "Detach Codex…" }).click();
   await dialog(page).getByRole("button", { name: "Detach", exact: true }).click();
-  await page.getByText("Not attached: a running Codex does not follow a switch.").first().waitFor();
+  await standing.getByText("Not attached: a running Codex does not follow a switch.").waitFor();
   assert.equal(world.read("config.toml"), before);
 });
