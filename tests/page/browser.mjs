@@ -17,7 +17,7 @@ export const FLAGS = [
 ];
 
 /** What a test waits for comes within this time, or not at all. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 20_000;
 
 /** Starts the browser, which ends with the file. */
 export async function launch(...flags) {
