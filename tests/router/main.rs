@@ -8,6 +8,7 @@ mod chat;
 mod codex_client;
 mod command_line;
 mod completions;
+mod control;
 mod conversation;
 mod ending;
 mod files;

@@ -76,3 +76,59 @@ impl Modify for Security {
 pub(super) async fn openapi() -> Json<Document> {
     Json(Api::openapi())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use axum::body::Body;
+    use codex_profiles::{CodexHome, ProfileStore};
+    use http::{Method, Request, StatusCode};
+    use tower::ServiceExt as _;
+
+    use super::super::table;
+    use super::*;
+    use crate::control::Control;
+
+    const METHODS: [Method; 5] = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+    ];
+
+    /// What the routes answer to, as `GET /api/overview`.
+    async fn served(control: &Control) -> BTreeSet<String> {
+        let mut served = BTreeSet::from(["POST /api/session".to_owned()]);
+        for (path, methods) in table() {
+            let service = methods.with_state(control.clone());
+            for method in METHODS {
+                let request = Request::builder().method(&method).uri("/");
+                let request = request.body(Body::empty()).unwrap();
+                let answer = service.clone().oneshot(request).await.unwrap();
+                if answer.status() != StatusCode::METHOD_NOT_ALLOWED {
+                    served.insert(format!("{method} /api{path}"));
+                }
+            }
+        }
+        served
+    }
+
+    #[tokio::test]
+    async fn every_route_is_in_the_document_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ProfileStore::open(CodexHome::at(folder.path())).unwrap();
+        let document = serde_json::to_value(Api::openapi()).unwrap();
+        let documented: BTreeSet<String> = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, methods)| {
+                let methods = methods.as_object().unwrap().keys();
+                methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+            })
+            .collect();
+        assert_eq!(served(&Control::new(store)).await, documented);
+    }
+}

@@ -1,0 +1,68 @@
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use super::Script;
+use crate::harness::{Answer, Home, Ran, World, fake, worker, write};
+
+#[tokio::test]
+async fn open_prints_a_link_that_works_once() {
+    let world = World::two_accounts();
+    for arguments in [&["open", "--print"][..], &["open"]] {
+        let ran = world.home.run(arguments);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let link = ran.stdout.trim().strip_prefix(&world.router.url("/#link="));
+        let open = world.router.post("/api/session", &json!({"link": link}));
+        assert_eq!(Answer::to(open).await.status, 200, "{}", ran.stdout);
+    }
+}
+
+#[tokio::test]
+async fn without_a_router_open_says_how_to_start_one() {
+    let world = World::two_accounts();
+    let (home, mut router) = (&world.home, world.router);
+    let script_token = Script::at(home, &router).token;
+    router.kill();
+    // A crash leaves the files.
+    assert!(home.path("router/control.token").exists() && !script_token.is_empty());
+    let ran = home.run(&["open", "--print"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.stdout.is_empty() && ran.stderr.contains("codex-router serve"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[tokio::test]
+async fn a_second_start_shows_the_first_ones_page_and_ends() {
+    let world = World::two_accounts();
+    let ran = world.home.run(&[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stdout.contains("runs already"), "{}", ran.stdout);
+    let (_, link) = ran.stdout.trim().split_once("#link=").unwrap();
+    let open = world.router.post("/api/session", &json!({"link": link}));
+    assert_eq!(Answer::to(open).await.status, 200);
+    // The first one goes on, with its own secret.
+    assert_eq!(Script::of(&world).get("/api/overview").await.status, 200);
+}
+
+#[test]
+fn a_port_that_another_program_has_is_named() {
+    let fake = fake();
+    let home = Home::with(&[("work", fake.auth_json(&worker()))]);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    write(
+        &home.path("router/state.json"),
+        json!({"version": 1, "listen": address}).to_string(),
+    );
+    for arguments in [&["serve"][..], &[]] {
+        let mut command = home.command(arguments);
+        command.envs(fake.environment());
+        let ran = Ran::to_its_end(command);
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&address), "{}", ran.stderr);
+        assert!(!home.path("router/control.token").exists());
+    }
+}
