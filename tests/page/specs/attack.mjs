@@ -149,6 +149,16 @@ async function attack(from, target) {
   await context.close();
 }
 
+test("the same calls are answered where they come from the page itself", async () => {
+  const context = await newContext(browser);
+  const page = await openPage(context, world);
+  const pageKey = await page.evaluate(() => localStorage.getItem("codex-router-page-key"));
+  const routes = [["GET", "/api/overview"]];
+  const got = await page.evaluate(tryEverything, { target: world.address, routes, pageKey });
+  assert.ok(got.includes("GET /api/overview: 200"), got.join());
+  await context.close();
+});
+
 test("a page on another port of this machine gets nothing", () => attack(`http://${strange}/`, world.address));
 
 test("a page under another name of this machine gets nothing", () =>

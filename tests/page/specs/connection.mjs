@@ -47,6 +47,15 @@ promise("a link opens the page once, and leaves no trace in the address", async 
   await other.close();
 });
 
+promise("a link may lead to the dialog that adds an account, which opens but once", async (world, context) => {
+  const page = await context.newPage();
+  await page.goto(`${await world.link()}&add`);
+  await page.getByRole("dialog", { name: "Add an account" }).waitFor();
+  await page.evaluate(() => (location.hash = "#add"));
+  await eventually(() => page.url().endsWith("/#profiles"));
+  assert.equal(await page.getByRole("dialog").count(), 1);
+});
+
 promise("a router that starts anew closes the page, and one new link opens every tab", async (world, context) => {
   const first = await openPage(context, world);
   const second = await openPage(context, world);

@@ -35,7 +35,7 @@ function follow() {
   const wanted = location.hash.slice(1);
   if (wanted === "add") {
     history.replaceState(null, "", "#profiles");
-    signIn();
+    if (!document.querySelector("dialog")) signIn();
   }
   showView(VIEWS.includes(wanted) ? wanted : "profiles");
 }

@@ -20,11 +20,14 @@ export function onNewKey(run) {
   });
 }
 
-/** Takes the one-time secret out of the address, so that no history or screenshot keeps it. */
+/**
+ * Takes the one-time secret out of the address, so that no history or screenshot keeps it. What
+ * stands behind it, as in `#link=…&add`, is the place to go to.
+ */
 export function takeLink() {
-  const secret = /^#link=([\w-]+)/.exec(location.hash)?.[1];
+  const [, secret, place] = /^#link=([\w-]+)(?:&(\w+))?$/.exec(location.hash) ?? [];
   if (!secret) return null;
-  history.replaceState(null, "", "/");
+  history.replaceState(null, "", place ? `/#${place}` : "/");
   return secret;
 }
 
