@@ -1,0 +1,48 @@
+// Parts of the page that need no browser.
+
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { test } from "node:test";
+
+const folder = new URL("../../../codex-proxy/src/control/page/", import.meta.url);
+const part = (name) => import(new URL(name, folder));
+const { english } = await part("words_en.js");
+const { chinese } = await part("words_zh.js");
+const { EventParser } = await part("events.js");
+const { t } = await part("words.js");
+
+/** The words of every form. */
+const forms = (words) => (typeof words === "string" ? [words] : Object.values(words));
+const places = (words) => [...forms(words).at(-1).matchAll(/\{\w+\}/g)].map(([place]) => place).sort();
+
+test("both languages have the same words, with the same places", () => {
+  assert.deepEqual(Object.keys(chinese), Object.keys(english));
+  for (const key of Object.keys(english)) assert.deepEqual(places(chinese[key]), places(english[key]), key);
+});
+
+test("every word that the page names is there", () => {
+  const files = readdirSync(folder).filter((name) => /\.(js|html)$/.test(name));
+  const text = files.map((name) => readFileSync(new URL(name, folder), "utf8")).join("\n");
+  const named = /(?:\bt\(|\bt: |hint: |data-t(?:-\w+)?=|"t-\w+": |label: )"([a-z_]+(?:\.[\w-]+)*)"/g;
+  const missing = [...text.matchAll(named)].map(([, key]) => key).filter((key) => !(key in english));
+  assert.deepEqual(missing, []);
+});
+
+test("words have their places filled, and their number's form", () => {
+  assert.equal(t("removed.title", { count: 1 }), "1 removed profile");
+  assert.equal(t("removed.title", { count: 2 }), "2 removed profiles");
+  assert.equal(t("removed.done", { name: "{name}" }), "“{name}” was removed.");
+});
+
+test("events are the same however the network cuts them", () => {
+  const stream = 'event: overview\ndata: {"a":1}\n\n: comment\n\nevent: notice\r\ndata: {"b":"ü"}\r\n\r\n';
+  const expected = [
+    { name: "overview", data: '{"a":1}' },
+    { name: "notice", data: '{"b":"ü"}' },
+  ];
+  for (let size = 1; size <= stream.length; size += 1) {
+    const parser = new EventParser();
+    const pieces = stream.match(new RegExp(`[^]{1,${size}}`, "g"));
+    assert.deepEqual(pieces.flatMap((piece) => parser.push(piece)), expected, `pieces of ${size}`);
+  }
+});
