@@ -8,38 +8,28 @@ use codex_profiles::{CodexHome, ProfileStore, report::LoginState};
 use super::{exit::Failure, stop::stop_signal, text};
 use crate::serving::Serving;
 
-/// Without a command: the tray, the window and the server. The tray is not part of this version,
-/// so it says so in one line and serves.
-pub(crate) async fn desktop(home: &CodexHome, listen: Option<SocketAddr>) -> Result<(), Failure> {
-    eprintln!("codex-router: {}; serving without a tray", why_headless());
-    serve(home, listen).await
-}
-
-fn why_headless() -> &'static str {
-    let has_display = ["DISPLAY", "WAYLAND_DISPLAY"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some());
-    match (
-        cfg!(feature = "gui"),
-        cfg!(target_os = "linux") && !has_display,
-    ) {
-        (_, true) => "there is no display",
-        (false, _) => "this is the headless build",
-        (true, _) => "the tray is not part of this version yet",
-    }
+/// Without a command, where there are no desktop parts.
+pub(crate) async fn headless(home: &CodexHome) -> Result<(), Failure> {
+    eprintln!("codex-router: this is the headless build; serving without a tray");
+    serve(home, None).await
 }
 
 /// `serve`: the server alone, until it is told to stop.
 pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Result<(), Failure> {
     let serving = Serving::start(home, listen).await?;
+    announce(&serving).await?;
+    serving.run(stop_signal()).await;
+    Ok(())
+}
+
+/// Says where it listens, for programs, and what to do next, for a person.
+pub(crate) async fn announce(serving: &Serving) -> Result<(), Failure> {
     {
         let mut out = io::stdout().lock();
         writeln!(out, "listening on http://{}", serving.address())?;
         out.flush()?;
     }
-    welcome(serving.store(), serving.address()).await?;
-    serving.run(stop_signal()).await;
-    Ok(())
+    welcome(serving.store(), serving.address()).await
 }
 
 /// What to do next, for a person who started this in a terminal.

@@ -1,0 +1,173 @@
+//! What takes time, on the runtime: the loop of events waits for nothing.
+
+use std::{fmt::Display, sync::Arc, time::Duration};
+
+use codex_profiles::{Notice, ProfileName};
+use codex_proxy::control::{Control, Desktop as _};
+use tokio::{
+    runtime::{Handle, Runtime},
+    sync::broadcast::{self, error::RecvError},
+    time::sleep,
+};
+
+use super::{
+    Bell, Event, Surroundings,
+    notify::{Note, Notifier},
+    window::{Link, Place},
+};
+
+/// Between two looks at the state: much may change in one go.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Whatever a click asks for.
+pub(crate) struct Deeds {
+    runtime: Handle,
+    control: Control,
+    bell: Bell,
+    surroundings: Arc<Surroundings>,
+    notifier: Notifier,
+}
+
+/// Tells the loop of every change and of all that happens, as long as the runtime lives.
+pub(crate) fn watch(
+    runtime: &Runtime,
+    control: Control,
+    notices: broadcast::Receiver<Notice>,
+    bell: &Bell,
+) {
+    runtime.spawn(tell_changes(control, bell.clone()));
+    runtime.spawn(tell_notices(notices, bell.clone()));
+}
+
+async fn tell_changes(control: Control, bell: Bell) {
+    let mut changes = control.changes();
+    while changes.changed().await.is_ok() {
+        tell_overview(&control, &bell).await;
+        sleep(PAUSE).await;
+    }
+}
+
+async fn tell_notices(mut notices: broadcast::Receiver<Notice>, bell: Bell) {
+    loop {
+        match notices.recv().await {
+            Ok(notice) => bell.ring(Event::Told(notice)),
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+async fn tell_overview(control: &Control, bell: &Bell) {
+    match control.overview().await {
+        Ok(overview) => bell.ring(Event::Overview(Box::new(overview))),
+        Err(error) => tracing::warn!(%error, "the profiles cannot be shown"),
+    }
+}
+
+impl Deeds {
+    pub(crate) fn new(
+        runtime: Handle,
+        control: Control,
+        bell: Bell,
+        surroundings: Arc<Surroundings>,
+    ) -> Self {
+        let clicked = bell.clone();
+        let notifier =
+            Notifier::start(&runtime, move || clicked.ring(Event::Show(Place::Profiles)));
+        Self {
+            runtime,
+            control,
+            bell,
+            surroundings,
+            notifier,
+        }
+    }
+
+    pub(crate) fn notify(&self, note: Note) {
+        self.notifier.show(note);
+    }
+
+    /// Calls `run` soon, unless there is a panel that shows the icon.
+    pub(crate) fn watch_for_panel(&self) {
+        let bell = self.bell.clone();
+        super::display::unless_panel(move || bell.ring(Event::NoPanel));
+    }
+
+    /// Asks for a link to the page.
+    pub(crate) fn link(&self, place: Place) {
+        let (control, bell) = (self.control.clone(), self.bell.clone());
+        self.runtime.spawn(async move {
+            bell.ring(Event::Linked(link(&control, place).await));
+        });
+    }
+
+    /// Makes a profile the current one.
+    pub(crate) fn use_profile(&self, name: String) {
+        self.done(async move |control| {
+            let name = ProfileName::parse(&name).map_err(told)?;
+            let switched = control.use_profile(&name).await.map_err(told)?;
+            Ok(Some(Event::Switched(Box::new(switched))))
+        });
+    }
+
+    /// Reads the files and the quota anew.
+    pub(crate) fn refresh(&self) {
+        self.done(async move |control| {
+            refresh(&control).await?;
+            Ok(None)
+        });
+    }
+
+    pub(crate) fn set_starts_at_login(&self, starts: bool) {
+        let surroundings = self.surroundings.clone();
+        self.done(async move |_| {
+            let set = move || surroundings.set_starts_at_login(starts);
+            tokio::task::spawn_blocking(set)
+                .await
+                .map_err(told)?
+                .map_err(told)?;
+            Ok(None)
+        });
+    }
+
+    pub(crate) fn set_attached(&self, attached: bool) {
+        self.done(async move |control| {
+            set_attached(&control, attached).await?;
+            Ok(None)
+        });
+    }
+
+    /// Does something, tells what came of it, and how things are then.
+    fn done<F>(&self, deed: impl FnOnce(Control) -> F + Send + 'static)
+    where
+        F: Future<Output = Result<Option<Event>, String>> + Send + 'static,
+    {
+        let (control, bell) = (self.control.clone(), self.bell.clone());
+        let deed = deed(control.clone());
+        self.runtime.spawn(async move {
+            match deed.await {
+                Ok(Some(event)) => bell.ring(event),
+                Ok(None) => {}
+                Err(why) => bell.ring(Event::Failed(why)),
+            }
+            tell_overview(&control, &bell).await;
+        });
+    }
+}
+
+fn told(error: impl Display) -> String {
+    error.to_string()
+}
+
+async fn link(control: &Control, place: Place) -> Link {
+    let address = control.overview().await.map(|overview| overview.address);
+    Link(format!("{}/#{}", address.unwrap_or_default(), place.mark()))
+}
+
+async fn refresh(control: &Control) -> Result<(), String> {
+    control.overview().await.map(drop).map_err(told)
+}
+
+async fn set_attached(_control: &Control, _attached: bool) -> Result<(), String> {
+    Err("not yet".to_owned())
+}
