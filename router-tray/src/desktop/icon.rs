@@ -80,31 +80,28 @@ fn pixel(x: u32, y: u32, health: Health, style: Style) -> [u8; 4] {
 }
 
 fn colour_at(point: Point, health: Health, style: Style) -> Option<Colour> {
-    let (line, ground) = match style {
-        Style::Tile => (WHITE, in_tile(point).then(|| health.tile())),
-        Style::Template => (BLACK, None),
-    };
-    match part_at(point, health) {
-        Part::Line => Some(line),
-        Part::Ground => ground,
+    match style {
+        Style::Tile if is_drawn(point, health) => Some(WHITE),
+        Style::Tile => in_tile(point).then(|| health.tile()),
+        // Without a tile around it, it may be larger.
+        Style::Template => is_drawn(nearer(point), health).then_some(BLACK),
     }
 }
 
-/// What is drawn, and what shows through.
-enum Part {
-    Line,
-    Ground,
+fn nearer((x, y): Point) -> Point {
+    const SCALE: f32 = 1.12;
+    let middle = SIDE / 2.0;
+    (middle + (x - middle) / SCALE, middle + (y - middle) / SCALE)
 }
 
-fn part_at(point: Point, health: Health) -> Part {
-    let is_line = match health {
+fn is_drawn(point: Point, health: Health) -> bool {
+    match health {
         Health::Fine => in_fork(point),
-        Health::Stopped => in_slash(point, LINE) || (in_fork(point) && !in_slash(point, 2.6)),
-        Health::LimitNear => with_badge(point, in_triangle(point, 0.0) && !in_mark(point, 18.0)),
+        Health::Stopped => with_badge(point, in_badge(point, 0.0) && !in_square(point)),
+        Health::LimitNear => with_badge(point, in_triangle(point) && !in_mark(point, 18.0)),
         Health::LimitReached => with_badge(point, in_badge(point, 0.0) && !in_bar(point)),
         Health::NeedsLogin => with_badge(point, in_badge(point, 0.0) && !in_mark(point, 17.2)),
-    };
-    if is_line { Part::Line } else { Part::Ground }
+    }
 }
 
 /// The badge, and of the fork what is not near it.
@@ -143,11 +140,10 @@ fn in_badge(point: Point, margin: f32) -> bool {
     distance(point, BADGE, BADGE) <= BADGE_RADIUS + margin
 }
 
-fn in_triangle((x, y): Point, margin: f32) -> bool {
+fn in_triangle((x, y): Point) -> bool {
     const TOP: f32 = 12.0;
-    const BOTTOM: f32 = 22.2;
-    let depth = y - TOP + margin;
-    (TOP..=BOTTOM + margin).contains(&y) && (x - BADGE.0).abs() <= depth * 0.6 + margin
+    const BOTTOM: f32 = 21.9;
+    (TOP..=BOTTOM).contains(&y) && (x - BADGE.0).abs() <= (y - TOP) * 0.54
 }
 
 /// An exclamation mark that ends at this height.
@@ -163,8 +159,10 @@ fn in_bar(point: Point) -> bool {
     distance(point, (x - 2.4, y), (x + 2.4, y)) <= 0.95
 }
 
-fn in_slash(point: Point, width: f32) -> bool {
-    distance(point, (5.5, 18.5), (18.5, 5.5)) <= width
+/// The sign of what was stopped.
+fn in_square((x, y): Point) -> bool {
+    const HALF: f32 = 1.9;
+    (x - BADGE.0).abs() <= HALF && (y - BADGE.1).abs() <= HALF
 }
 
 /// How far a point is from the line between two others.
