@@ -99,6 +99,18 @@ impl CodexHome {
         self.router().join("state.json")
     }
 
+    /// The secret of the control API of the router that runs on this home, new at each start.
+    #[must_use]
+    pub fn control_token(&self) -> PathBuf {
+        self.router().join("control.token")
+    }
+
+    /// Where that router serves, such as `http://127.0.0.1:9876`.
+    #[must_use]
+    pub fn control_address(&self) -> PathBuf {
+        self.router().join("address")
+    }
+
     /// Where intents are noted before something that cannot be undone.
     pub(crate) fn journal(&self) -> PathBuf {
         self.router().join("journal")
@@ -167,6 +179,8 @@ mod tests {
             home.config_toml(),
             home.current_profile(),
             home.state_json(),
+            home.control_token(),
+            home.control_address(),
             home.refresh_intent("f"),
             home.refresh_rescue("f"),
             home.refresh_lock("f"),

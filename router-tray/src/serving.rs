@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use codex_profiles::{CodexHome, ProfileStore};
 use codex_proxy::{
     chat::ReasoningFormat,
-    control::Control,
+    control::{Announcement, Control},
     server::{Bound, Server},
     upstream::Targets,
 };
@@ -17,6 +17,7 @@ pub(crate) struct Serving {
     store: ProfileStore,
     bound: Bound,
     control: Control,
+    announcement: Option<Announcement>,
 }
 
 impl Serving {
@@ -27,7 +28,9 @@ impl Serving {
     ) -> Result<Self, Failure> {
         let client = client::http_client()?;
         let store = client::store(home)?;
+        let control = Control::new(store.clone());
         let server = Server::builder(store.clone())
+            .control(control.clone())
             .client(client)
             .upgrade_client(client::upgrade_client()?)
             .targets(targets()?)
@@ -38,11 +41,15 @@ impl Serving {
             None => listen_address(&store).await?,
         };
         let bound = server.bind(address).await?;
-        let control = Control::new(store.clone(), format!("http://{}", bound.local_addr()));
+        let announcement = control.announce().await;
+        let announcement = announcement.inspect_err(|error| {
+            eprintln!("codex-router: other programs cannot find this router: {error}");
+        });
         Ok(Self {
             store,
             bound,
             control,
+            announcement: announcement.ok(),
         })
     }
 
@@ -54,11 +61,7 @@ impl Serving {
         &self.store
     }
 
-    /// What a tray shows and asks for.
-    #[cfg_attr(
-        not(feature = "gui"),
-        expect(dead_code, reason = "only a tray wants it")
-    )]
+    /// What a tray shows and asks for, and what opens the page.
     pub(crate) fn control(&self) -> &Control {
         &self.control
     }
@@ -72,8 +75,17 @@ impl Serving {
             () = second_stop_signal() => eprintln!("codex-router: streams under way were cut"),
         }
         upkeep.abort();
+        withdraw(self.announcement).await;
         // Its client may have left, but the answer of the issuer is the only copy of the new tokens.
         self.store.finish_refreshes().await;
+    }
+}
+
+/// A clean end leaves no address behind that leads nowhere.
+async fn withdraw(announcement: Option<Announcement>) {
+    if let Some(announcement) = announcement {
+        // Whatever becomes of it, the program ends.
+        let _ = tokio::task::spawn_blocking(|| announcement.withdraw()).await;
     }
 }
 

@@ -75,6 +75,12 @@ impl ProfileStore {
         self.notices.changes()
     }
 
+    /// Says that something changed, to whoever waits for [`changes`](Self::changes): an
+    /// [`Upkeep`] finds out by itself, a moment later.
+    pub fn touch(&self) {
+        self.notices.changed();
+    }
+
     /// Takes in what other programs did to the live login: a newer copy goes to the profile of its
     /// identity. An [`Upkeep`] does this by itself.
     ///

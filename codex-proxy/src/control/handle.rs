@@ -1,41 +1,96 @@
-use std::sync::{Arc, OnceLock};
+use std::{
+    fmt, io,
+    sync::{Arc, OnceLock},
+};
 
-use codex_profiles::{ProfileName, ProfileStore, StoreError, Switched};
-use tokio::sync::watch;
+use codex_profiles::{Notice, ProfileStore, StoreError};
+use jiff::Timestamp;
+use tokio::{
+    sync::{broadcast, watch},
+    task::spawn_blocking,
+};
 
-use super::{AttachmentView, Desktop, Language, Overview};
+use super::{
+    Announcement, AttachmentView, ControlError, Desktop, Language, Overview, Told, access::Access,
+};
 
 /// A running router, for whoever shows or changes it: the page, the tray, the command line. Cheap
-/// to clone.
+/// to clone; all clones are one.
 #[derive(Clone)]
 pub struct Control {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    store: ProfileStore,
-    address: String,
+pub(super) struct Inner {
+    pub(super) store: ProfileStore,
+    pub(super) access: Access,
+    address: OnceLock<String>,
     desktop: OnceLock<Arc<dyn Desktop>>,
+    stopping: watch::Sender<bool>,
 }
+
+/// What happens to the logins, as it happens.
+#[derive(Debug)]
+pub struct Notices(broadcast::Receiver<Notice>);
 
 impl Control {
-    /// The control of a server that serves these logins at this address, such as
-    /// `http://127.0.0.1:9876`.
+    /// The control of a server of these logins. Give it to
+    /// [`ServerBuilder::control`](crate::server::ServerBuilder::control).
     #[must_use]
-    pub fn new(store: ProfileStore, address: String) -> Self {
+    pub fn new(store: ProfileStore) -> Self {
         let inner = Inner {
             store,
-            address,
+            access: Access::default(),
+            address: OnceLock::new(),
             desktop: OnceLock::new(),
+            stopping: watch::Sender::new(false),
         };
         Self {
             inner: Arc::new(inner),
         }
     }
 
+    /// Says where the server is, such as `http://127.0.0.1:9876`. Only the first one counts; a
+    /// [`Server`](crate::server::Server) that binds says it itself.
+    pub fn set_address(&self, address: String) {
+        let _ = self.inner.address.set(address);
+    }
+
+    /// Where the server is; empty as long as nobody has said it.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.inner.address.get().map_or("", String::as_str)
+    }
+
     /// Says what desktop there is around the server. Only the first one counts.
     pub fn set_desktop(&self, desktop: Arc<dyn Desktop>) {
         let _ = self.inner.desktop.set(desktop);
+        self.changed();
+    }
+
+    /// Makes a new control token, and writes it and the address to files of the home, for the
+    /// programs of the person to find: the command line, or a second start.
+    ///
+    /// # Errors
+    /// Those of the file system. The page can be opened all the same, by a [`link`](Self::link).
+    pub async fn announce(&self) -> io::Result<Announcement> {
+        let control = self.clone();
+        let making = spawn_blocking(move || {
+            let Inner { store, access, .. } = &*control.inner;
+            Announcement::make(store.home(), access, control.address())
+        });
+        making.await.map_err(io::Error::other)?
+    }
+
+    /// An address that opens the page, once and within five minutes. Whoever has it can do with
+    /// the logins what the person can.
+    ///
+    /// # Errors
+    /// [`ControlError::NoRandomness`].
+    pub fn link(&self) -> Result<String, ControlError> {
+        let secret = self.inner.access.new_link();
+        let secret = secret.map_err(ControlError::NoRandomness)?;
+        Ok(format!("{}/#link={}", self.address(), secret.expose()))
     }
 
     /// Everything at this moment.
@@ -43,10 +98,11 @@ impl Control {
     /// # Errors
     /// A [`StoreError`] when `profiles/` itself cannot be read.
     pub async fn overview(&self) -> Result<Overview, StoreError> {
+        let store = &self.inner.store;
         Ok(Overview {
             version: env!("CARGO_PKG_VERSION"),
-            address: self.inner.address.clone(),
-            logins: self.inner.store.report().await?,
+            address: self.address().to_owned(),
+            logins: store.report().await?,
             removed: Vec::new(),
             attachment: AttachmentView::Detached,
             desktop: self.inner.desktop.get().map(|desktop| desktop.view()),
@@ -60,19 +116,75 @@ impl Control {
         self.inner.store.changes()
     }
 
-    /// Makes a profile the current one.
+    /// What happens to the logins from now on.
+    #[must_use]
+    pub fn notices(&self) -> Notices {
+        Notices(self.inner.store.notices())
+    }
+
+    /// Brings the window to the front.
     ///
     /// # Errors
-    /// Those of [`ProfileStore::use_profile`].
-    pub async fn use_profile(&self, name: &ProfileName) -> Result<Switched, StoreError> {
-        self.inner.store.use_profile(name).await
+    /// [`ControlError::NoDesktop`].
+    pub fn show_window(&self) -> Result<(), ControlError> {
+        let desktop = self.inner.desktop.get();
+        let desktop = desktop.filter(|desktop| desktop.view().window);
+        desktop.ok_or(ControlError::NoDesktop)?.show_window();
+        Ok(())
+    }
+
+    /// Starts the program whenever the person logs in, or no longer.
+    ///
+    /// # Errors
+    /// [`ControlError::NoDesktop`], [`ControlError::Desktop`].
+    pub async fn set_starts_at_login(&self, starts: bool) -> Result<(), ControlError> {
+        let desktop = self.inner.desktop.get().cloned();
+        let desktop = desktop.filter(|desktop| desktop.view().starts_at_login.is_some());
+        let desktop = desktop.ok_or(ControlError::NoDesktop)?;
+        let setting = spawn_blocking(move || desktop.set_starts_at_login(starts)).await;
+        setting
+            .map_err(io::Error::other)
+            .flatten()
+            .map_err(ControlError::Desktop)?;
+        self.changed();
+        Ok(())
+    }
+
+    /// Ends the event streams: the server stops.
+    pub(crate) fn stop(&self) {
+        self.inner.stopping.send_replace(true);
+    }
+
+    pub(super) fn stopping(&self) -> watch::Receiver<bool> {
+        self.inner.stopping.subscribe()
+    }
+
+    /// Tells everybody who looks that something has changed.
+    pub(super) fn changed(&self) {
+        self.inner.store.touch();
     }
 }
 
-impl std::fmt::Debug for Control {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Notices {
+    /// The next one. Whoever falls behind misses the oldest; `None` when there will be no more.
+    pub async fn next(&mut self) -> Option<Told> {
+        loop {
+            match self.0.recv().await {
+                Ok(notice) => {
+                    let at = Timestamp::now();
+                    return Some(Told { at, notice });
+                }
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Control")
-            .field("address", &self.inner.address)
+            .field("address", &self.address())
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! What the page, the tray and scripts are shown.
 
-use codex_profiles::{Notice, Report};
+use codex_profiles::Report;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -74,13 +74,4 @@ pub enum Language {
     /// 简体中文.
     #[serde(rename = "zh-CN")]
     Chinese,
-}
-
-/// Something that happened, with its time.
-#[derive(Debug, Clone)]
-pub struct Told {
-    /// When.
-    pub at: Timestamp,
-    /// What.
-    pub notice: Notice,
 }

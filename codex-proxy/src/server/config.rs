@@ -9,6 +9,8 @@ use super::{
     serve::Bound,
     stack::{Limits, Stack},
 };
+#[cfg(feature = "control")]
+use crate::control::Control;
 use crate::{
     chat::ReasoningFormat,
     conversation::ConversationLayer,
@@ -23,6 +25,8 @@ use crate::{
 pub struct Server {
     router: Router,
     connections: Connections,
+    #[cfg(feature = "control")]
+    control: Option<Control>,
 }
 
 /// Sets up a [`Server`]; every setting has a default.
@@ -35,6 +39,8 @@ pub struct ServerBuilder<P> {
     reasoning: ReasoningFormat,
     limits: Limits,
     memory: Option<ResponseMemory>,
+    #[cfg(feature = "control")]
+    control: Option<Control>,
 }
 
 /// Why there is no server.
@@ -72,6 +78,8 @@ impl Server {
             reasoning: ReasoningFormat::default(),
             limits: Limits::default(),
             memory: Some(ResponseMemory::new()),
+            #[cfg(feature = "control")]
+            control: None,
         }
     }
 
@@ -90,7 +98,10 @@ impl Server {
         }
         let bind_error = |source| ServerError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind_error)?;
-        Bound::new(listener, self.router, self.connections).map_err(bind_error)
+        let bound = Bound::new(listener, self.router, self.connections).map_err(bind_error)?;
+        #[cfg(feature = "control")]
+        let bound = bound.with_control(self.control);
+        Ok(bound)
     }
 }
 
@@ -150,6 +161,16 @@ where
         Self { memory, ..self }
     }
 
+    /// Serves the page at `/`, and what it asks for below `/api`. Default: neither.
+    #[cfg(feature = "control")]
+    #[must_use]
+    pub fn control(self, control: Control) -> Self {
+        Self {
+            control: Some(control),
+            ..self
+        }
+    }
+
     /// Stacks the layers.
     ///
     /// # Errors
@@ -174,9 +195,18 @@ where
             memory: self.memory,
             limits: self.limits,
         };
+        #[cfg(feature = "control")]
+        let page = match &self.control {
+            Some(control) => crate::control::routes(control.clone(), router::WELCOME),
+            None => router::welcome(),
+        };
+        #[cfg(not(feature = "control"))]
+        let page = router::welcome();
         Ok(Server {
-            router: router::router(&stack),
+            router: router::router(&stack, page),
             connections,
+            #[cfg(feature = "control")]
+            control: self.control,
         })
     }
 }

@@ -15,7 +15,9 @@ use super::stack::{Answering, Stack};
 use crate::{ApiError, route::ProfileTable, ws::is_handshake};
 
 /// The whole of the server.
-pub(super) fn router<P>(stack: &Stack<P>) -> Router
+///
+/// `page` is what stands at `/` and below `/api`.
+pub(super) fn router<P>(stack: &Stack<P>, page: Router) -> Router
 where
     P: CredentialProvider + ProfileTable + Clone,
 {
@@ -45,13 +47,19 @@ where
             get(async || axum::Json(json!({"status": "ok"}))),
         )
         .route("/readyz", get(async move || readiness(&profiles).await))
-        .route("/", get(async || WELCOME))
+        .merge(page)
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found);
     Router::new().fallback_service(Stack::<P>::outer(routes))
 }
 
-const WELCOME: &str = "Codex Router is serving.\n\n\
+/// What stands at `/` without a page.
+pub(super) fn welcome() -> Router {
+    Router::new().route("/", get(async || WELCOME))
+}
+
+/// For those who open `/` without a browser.
+pub(super) const WELCOME: &str = "Codex Router is serving.\n\n\
     Point an OpenAI client at the base URL /v1 of this address; any API key will do.\n\
     `codex-router list` shows the profiles, `codex-router use NAME` chooses one.\n";
 

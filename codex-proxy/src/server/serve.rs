@@ -15,6 +15,8 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
+#[cfg(feature = "control")]
+use crate::control::Control;
 use crate::ws::Connections;
 
 /// How long streams under way may go on after the server was told to stop.
@@ -31,6 +33,8 @@ pub struct Bound {
     address: SocketAddr,
     router: Router,
     upgraded: Connections,
+    #[cfg(feature = "control")]
+    control: Option<Control>,
 }
 
 impl Bound {
@@ -44,7 +48,18 @@ impl Bound {
             listener,
             router,
             upgraded,
+            #[cfg(feature = "control")]
+            control: None,
         })
+    }
+
+    /// Tells it where it is served, and later that it is no longer.
+    #[cfg(feature = "control")]
+    pub(super) fn with_control(self, control: Option<Control>) -> Self {
+        if let Some(control) = &control {
+            control.set_address(format!("http://{}", self.address));
+        }
+        Self { control, ..self }
     }
 
     /// The address, with the port that was chosen if 0 was asked for.
@@ -79,6 +94,11 @@ impl Bound {
         }
         drop(self.listener);
         self.upgraded.stop();
+        // Streams of events have no end of their own.
+        #[cfg(feature = "control")]
+        if let Some(control) = &self.control {
+            control.stop();
+        }
         let ended = join(graceful.shutdown(), self.upgraded.ended());
         if timeout(DRAIN, ended).await.is_err() {
             tracing::warn!("streams under way were cut after {} s", DRAIN.as_secs());

@@ -26,7 +26,7 @@ pub(crate) use args::Cli;
 use args::Command;
 pub(crate) use exit::Failure;
 #[cfg(feature = "gui")]
-pub(crate) use serve::announce;
+pub(crate) use serve::{announce, offer_page};
 pub(crate) use stop::stop_signal;
 
 /// Runs one command; what went wrong is one sentence on standard error.

@@ -18,6 +18,7 @@ pub(crate) async fn headless(home: &CodexHome) -> Result<(), Failure> {
 pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Result<(), Failure> {
     let serving = Serving::start(home, listen).await?;
     announce(&serving).await?;
+    offer_page(&serving);
     serving.run(stop_signal()).await;
     Ok(())
 }
@@ -30,6 +31,14 @@ pub(crate) async fn announce(serving: &Serving) -> Result<(), Failure> {
         out.flush()?;
     }
     welcome(serving.store(), serving.address()).await
+}
+
+/// Gives a person without a tray the way to the page.
+pub(crate) fn offer_page(serving: &Serving) {
+    match serving.control().link() {
+        Ok(link) => eprintln!("See and change everything in a browser: {link}"),
+        Err(error) => eprintln!("codex-router: the page cannot be opened: {error}"),
+    }
 }
 
 /// What to do next, for a person who started this in a terminal.

@@ -151,7 +151,7 @@ impl App {
         in_dock(target, true);
         if !self.window.show(target, link) {
             in_dock(target, false);
-            open_in_browser(link.0.clone());
+            open_in_browser(link.expose().to_owned());
         }
     }
 

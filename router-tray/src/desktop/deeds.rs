@@ -1,17 +1,16 @@
 //! What takes time, on the runtime: the loop of events waits for nothing.
 
-use std::{fmt::Display, sync::Arc, time::Duration};
+use std::{fmt::Display, time::Duration};
 
-use codex_profiles::{Notice, ProfileName};
-use codex_proxy::control::{Control, Desktop as _};
+use codex_profiles::ProfileName;
+use codex_proxy::control::{Control, Notices};
 use tokio::{
     runtime::{Handle, Runtime},
-    sync::broadcast::{self, error::RecvError},
     time::sleep,
 };
 
 use super::{
-    Bell, Event, Surroundings,
+    Bell, Event,
     notify::{Note, Notifier},
     window::{Link, Place},
 };
@@ -24,17 +23,11 @@ pub(crate) struct Deeds {
     runtime: Handle,
     control: Control,
     bell: Bell,
-    surroundings: Arc<Surroundings>,
     notifier: Notifier,
 }
 
 /// Tells the loop of every change and of all that happens, as long as the runtime lives.
-pub(crate) fn watch(
-    runtime: &Runtime,
-    control: Control,
-    notices: broadcast::Receiver<Notice>,
-    bell: &Bell,
-) {
+pub(crate) fn watch(runtime: &Runtime, control: Control, notices: Notices, bell: &Bell) {
     runtime.spawn(tell_changes(control, bell.clone()));
     runtime.spawn(tell_notices(notices, bell.clone()));
 }
@@ -47,13 +40,9 @@ async fn tell_changes(control: Control, bell: Bell) {
     }
 }
 
-async fn tell_notices(mut notices: broadcast::Receiver<Notice>, bell: Bell) {
-    loop {
-        match notices.recv().await {
-            Ok(notice) => bell.ring(Event::Told(notice)),
-            Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return,
-        }
+async fn tell_notices(mut notices: Notices, bell: Bell) {
+    while let Some(told) = notices.next().await {
+        bell.ring(Event::Told(told.notice));
     }
 }
 
@@ -65,12 +54,7 @@ async fn tell_overview(control: &Control, bell: &Bell) {
 }
 
 impl Deeds {
-    pub(crate) fn new(
-        runtime: Handle,
-        control: Control,
-        bell: Bell,
-        surroundings: Arc<Surroundings>,
-    ) -> Self {
+    pub(crate) fn new(runtime: Handle, control: Control, bell: Bell) -> Self {
         let clicked = bell.clone();
         let notifier =
             Notifier::start(&runtime, move || clicked.ring(Event::Show(Place::Profiles)));
@@ -78,7 +62,6 @@ impl Deeds {
             runtime,
             control,
             bell,
-            surroundings,
             notifier,
         }
     }
@@ -93,11 +76,11 @@ impl Deeds {
         super::display::unless_panel(move || bell.ring(Event::NoPanel));
     }
 
-    /// Asks for a link to the page.
+    /// Asks for a link to the page, which the loop then opens.
     pub(crate) fn link(&self, place: Place) {
-        let (control, bell) = (self.control.clone(), self.bell.clone());
-        self.runtime.spawn(async move {
-            bell.ring(Event::Linked(link(&control, place).await));
+        self.bell.ring(match self.control.link() {
+            Ok(link) => Event::Linked(Link::to(place, &link)),
+            Err(error) => Event::Failed(told(error)),
         });
     }
 
@@ -119,13 +102,8 @@ impl Deeds {
     }
 
     pub(crate) fn set_starts_at_login(&self, starts: bool) {
-        let surroundings = self.surroundings.clone();
-        self.done(async move |_| {
-            let set = move || surroundings.set_starts_at_login(starts);
-            tokio::task::spawn_blocking(set)
-                .await
-                .map_err(told)?
-                .map_err(told)?;
+        self.done(async move |control| {
+            control.set_starts_at_login(starts).await.map_err(told)?;
             Ok(None)
         });
     }
@@ -157,11 +135,6 @@ impl Deeds {
 
 fn told(error: impl Display) -> String {
     error.to_string()
-}
-
-async fn link(control: &Control, place: Place) -> Link {
-    let address = control.overview().await.map(|overview| overview.address);
-    Link(format!("{}/#{}", address.unwrap_or_default(), place.mark()))
 }
 
 async fn refresh(control: &Control) -> Result<(), String> {

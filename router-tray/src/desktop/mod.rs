@@ -19,7 +19,7 @@ mod words;
 
 use std::sync::{Arc, Mutex};
 
-use codex_profiles::{CodexHome, Notice};
+use codex_profiles::{CodexHome, Notice, Switched};
 use codex_proxy::control::{Desktop, DesktopView, Overview};
 use tao::{
     event::Event as LoopEvent,
@@ -35,7 +35,7 @@ use self::{
     window::{Link, Place},
 };
 use crate::{
-    cli::{Failure, announce, stop_signal},
+    cli::{Failure, announce, offer_page, stop_signal},
     serving::Serving,
 };
 
@@ -53,7 +53,7 @@ pub(crate) enum Event {
     /// Something happened to the logins.
     Told(Notice),
     /// A switch to another profile was made.
-    Switched(Box<codex_profiles::Switched>),
+    Switched(Box<Switched>),
     /// What was asked for did not work out.
     Failed(String),
     /// No panel shows the icon.
@@ -94,7 +94,10 @@ pub(crate) fn run(home: &CodexHome, chosen_home: bool) -> Result<(), Failure> {
     runtime.block_on(announce(&serving))?;
     match screen {
         Ok(()) => around(serving, &runtime, chosen_home.then(|| home.clone())),
-        Err(_) => runtime.block_on(serving.run(stop_signal())),
+        Err(_) => {
+            offer_page(&serving);
+            runtime.block_on(serving.run(stop_signal()));
+        }
     }
     Ok(())
 }
@@ -104,16 +107,16 @@ fn around(serving: Serving, runtime: &Runtime, chosen_home: Option<CodexHome>) {
     let bell = Bell(Arc::new(Mutex::new(events.create_proxy())));
     let control = serving.control().clone();
     let surroundings = Arc::new(Surroundings::new(chosen_home.as_ref(), bell.clone()));
-    control.set_desktop(surroundings.clone());
+    control.set_desktop(surroundings);
 
     let quit = Arc::new(Notify::new());
-    let notices = serving.store().notices();
+    let notices = control.notices();
     let served = serve(serving, runtime, quit.clone(), bell.clone());
     deeds::watch(runtime, control.clone(), notices, &bell);
     listen(&bell);
     let first = runtime.block_on(control.overview()).ok();
 
-    let deeds = deeds::Deeds::new(runtime.handle().clone(), control, bell, surroundings);
+    let deeds = deeds::Deeds::new(runtime.handle().clone(), control, bell);
     let mut app = App::new(deeds, quit, first);
     events.run_return(|event, target, flow| {
         *flow = ControlFlow::Wait;

@@ -30,7 +30,21 @@ impl Place {
 
 /// The address of the page with a secret in it that works once. It does not print.
 #[derive(Clone)]
-pub(crate) struct Link(pub(crate) String);
+pub(crate) struct Link(String);
+
+impl Link {
+    /// A link of the router, which is to open the page at this place.
+    pub(crate) fn to(place: Place, link: &str) -> Self {
+        match place {
+            Place::Profiles => Self(link.to_owned()),
+            place => Self(format!("{link}&{}", place.mark())),
+        }
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -74,9 +74,9 @@ impl Window {
 impl Open {
     fn at(target: &EventLoopWindowTarget<Event>, link: &Link) -> Result<Self, Box<dyn Error>> {
         let frame = frame(target)?;
-        let origin = origin(&link.0).to_owned();
+        let origin = origin(link.expose()).to_owned();
         let mut context = WebContext::new(data_folder());
-        let page = page(&mut context, &origin).with_url(&link.0);
+        let page = page(&mut context, &origin).with_url(link.expose());
         let page = inside(&frame, page)?;
         Ok(Self {
             page,
