@@ -160,6 +160,7 @@ impl Identity {
 /// An e-mail address, which `Debug` does not show: it is display data, not for logs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Email(String);
 
 impl Email {
@@ -179,6 +180,7 @@ impl fmt::Debug for Email {
 /// A plan's name, compared without regard to case; unknown names are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PlanType(String);
 
 impl PlanType {

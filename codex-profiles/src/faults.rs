@@ -5,7 +5,7 @@ use std::io;
 #[cfg(any(test, feature = "failpoints"))]
 pub(crate) use planned::Fault;
 
-/// A point in a refresh or a switch; `Before…` can fail, the others can only crash.
+/// A point in a refresh, a switch or an attachment; `Before…` can fail, the others can only crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
     RescueReserved,
@@ -24,6 +24,9 @@ pub(crate) enum Step {
     SavedBack,
     Published,
     CurrentWritten,
+    AttachmentNoted,
+    BeforeConfigWritten,
+    ConfigWritten,
 }
 
 /// What shall happen where.

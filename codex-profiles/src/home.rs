@@ -111,6 +111,12 @@ impl CodexHome {
         self.router().join("address")
     }
 
+    /// The quota of every login, as it was read last.
+    #[must_use]
+    pub fn usage_json(&self) -> PathBuf {
+        self.router().join("usage.json")
+    }
+
     /// Where intents are noted before something that cannot be undone.
     pub(crate) fn journal(&self) -> PathBuf {
         self.router().join("journal")
@@ -155,6 +161,24 @@ impl CodexHome {
         self.router().join("state.lock")
     }
 
+    /// How often another profile served in the place of the current one today.
+    pub(crate) fn fallback_json(&self) -> PathBuf {
+        self.router().join("fallback.json")
+    }
+
+    pub(crate) fn fallback_lock(&self) -> PathBuf {
+        self.router().join("fallback.lock")
+    }
+
+    /// Held while Codex's settings are changed, and what is remembered of that.
+    pub(crate) fn attachment_lock(&self) -> PathBuf {
+        self.router().join("attachment.lock")
+    }
+
+    pub(crate) fn usage_lock(&self) -> PathBuf {
+        self.router().join("usage.lock")
+    }
+
     /// Codex's first lock; the second lies beside the real `auth.json` (wire reference 1.4).
     pub(crate) fn codex_lock(&self) -> PathBuf {
         self.root.join("auth.lock")
@@ -181,10 +205,12 @@ mod tests {
             home.state_json(),
             home.control_token(),
             home.control_address(),
+            home.usage_json(),
             home.refresh_intent("f"),
             home.refresh_rescue("f"),
             home.refresh_lock("f"),
             home.switch_intent(),
+            home.fallback_json(),
             home.codex_lock(),
         ] {
             assert!(path.starts_with("/h"), "{}", path.display());

@@ -47,19 +47,23 @@
 //! # }
 //! ```
 
+pub mod attach;
 pub mod error;
 #[cfg(feature = "export")]
 pub mod export;
+pub mod fallback;
 pub mod fs;
 pub mod home;
 pub mod homes;
 pub mod import;
+pub mod keys;
 pub mod live;
 pub mod profile;
 pub mod removed;
 pub mod report;
 pub mod route;
 pub mod save;
+pub mod settings;
 pub mod sign_in;
 pub mod sign_out;
 pub mod state;
@@ -78,6 +82,7 @@ mod ledger;
 mod memory;
 mod neighbours;
 mod object;
+mod quota;
 mod recovery;
 mod refresher;
 
@@ -89,14 +94,16 @@ mod copies_tests;
 mod testing;
 
 pub use error::StoreError;
+pub use fallback::Fallback;
 pub use fs::ReadError;
 pub use home::CodexHome;
 pub use live::LiveUnknown;
 pub use profile::{Condition, LIVE, Profile, ProfileName, ProfileNameError};
-pub use removed::Restored;
+pub use removed::{RemovedProfile, Restored};
 pub use report::Report;
 pub use route::{Route, RouteSource};
 pub use save::Saved;
+pub use settings::LogLevel;
 pub use sign_in::KeptSignIn;
 pub use sign_out::{SignOutError, SignOutScope};
 pub use state::State;

@@ -11,7 +11,9 @@ use std::{
 use codex_auth::AuthDotJson;
 
 use crate::{
+    fallback::Fallback,
     fs::{ReadError, read::Reading, stamp::Stamp},
+    keys::{KeyCache, KeyUses},
     profile::ProfileName,
 };
 
@@ -20,6 +22,9 @@ use crate::{
 pub(crate) struct Memory {
     logins: Mutex<HashMap<PathBuf, Reading>>,
     current: Mutex<Option<CurrentReading>>,
+    fallback: Mutex<Option<FallbackReading>>,
+    pub(crate) keys: KeyCache,
+    pub(crate) key_uses: KeyUses,
 }
 
 /// What `.current_profile` holds; nothing, by default.
@@ -37,6 +42,27 @@ impl CurrentReading {
         let settled = stamp.is_some_and(|stamp| stamp.is_settled(SystemTime::now()));
         Self {
             name: None,
+            stamp,
+            settled,
+        }
+    }
+}
+
+/// What `state.json` says of fallbacks; nothing, by default.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FallbackReading {
+    pub(crate) value: Option<Arc<Fallback>>,
+    stamp: Option<Stamp>,
+    settled: bool,
+}
+
+impl FallbackReading {
+    /// To be begun before the file is read.
+    pub(crate) fn begin(path: &Path) -> Self {
+        let stamp = Stamp::of(path);
+        let settled = stamp.is_some_and(|stamp| stamp.is_settled(SystemTime::now()));
+        Self {
+            value: None,
             stamp,
             settled,
         }
@@ -70,6 +96,19 @@ impl Memory {
 
     pub(crate) fn keep_current(&self, reading: CurrentReading) {
         *lock(&self.current) = Some(reading);
+    }
+
+    /// What `state.json` said of fallbacks, if the file is still the same; one `stat`.
+    pub(crate) fn fallback(&self, path: &Path) -> Option<FallbackReading> {
+        let Ok(stamp) = stamp_of(path) else {
+            return Some(FallbackReading::default());
+        };
+        let known = lock(&self.fallback).clone()?;
+        (known.settled && known.stamp == stamp).then_some(known)
+    }
+
+    pub(crate) fn keep_fallback(&self, reading: FallbackReading) {
+        *lock(&self.fallback) = Some(reading);
     }
 }
 

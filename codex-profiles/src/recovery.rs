@@ -36,6 +36,9 @@ impl Disk {
         if let Err(error) = self.recover_stray_files() {
             warn!(%error, "files that a crash left behind could not be looked at");
         }
+        if let Err(error) = self.recover_attachment() {
+            warn!(%error, "what is remembered of an attachment could not be compared");
+        }
     }
 
     fn recover_switch(&self) -> Result<(), StoreError> {

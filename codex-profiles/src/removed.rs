@@ -4,6 +4,7 @@
 //! login that nobody keeps alive: its refresh token ends some weeks after its last use.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -35,7 +36,29 @@ pub struct Restored {
     pub took_back_import: bool,
 }
 
+/// A profile that was removed and can be brought back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RemovedProfile {
+    /// The name it had.
+    pub name: ProfileName,
+    /// What it was called.
+    pub label: Option<String>,
+    /// When it was removed.
+    pub removed_at: Option<Timestamp>,
+}
+
 impl ProfileStore {
+    /// What [`restore`](Self::restore) can bring back, the latest first, each name once. A login
+    /// that an import replaced is not among them as long as its profile is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when `profiles/` itself cannot be read.
+    pub async fn removed(&self) -> Result<Vec<RemovedProfile>, StoreError> {
+        let disk = self.disk.clone();
+        blocking(move || disk.all_removed()).await
+    }
+
     /// Takes a profile out of the list, together with its label. It is kept until
     /// [`purge`](Self::purge), and [`restore`](Self::restore) brings it back. Revokes nothing, and
     /// nobody keeps the login alive meanwhile. The answer of a refresh under way is not lost: it
@@ -238,6 +261,44 @@ impl Disk {
         Ok(kept.len())
     }
 
+    fn all_removed(&self) -> Result<Vec<RemovedProfile>, StoreError> {
+        let state = State::load(&self.home)?;
+        let mut latest: BTreeMap<ProfileName, (i128, String)> = BTreeMap::new();
+        for (name, at, mark) in self.removed_marks()? {
+            let kept = latest.entry(name).or_insert((at, mark.clone()));
+            *kept = kept.clone().max((at, mark));
+        }
+        let mut latest: Vec<_> = latest.into_iter().collect();
+        latest.retain(|(name, (_, mark))| !(state.was_replaced(mark) && self.is_taken(name)));
+        latest.sort_by_key(|(_, (at, _))| std::cmp::Reverse(*at));
+        Ok(latest
+            .into_iter()
+            .map(|(name, (at, mark))| RemovedProfile {
+                label: state.profile(&mark).label,
+                removed_at: Timestamp::from_nanosecond(at).ok(),
+                name,
+            })
+            .collect())
+    }
+
+    /// Every hidden folder of ours: whose it was, since when, and its name.
+    fn removed_marks(&self) -> Result<Vec<(ProfileName, i128, String)>, StoreError> {
+        let profiles = self.home.profiles();
+        let entries = match fs::read_dir(&profiles) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(StoreError::io(&profiles))?,
+        };
+        Ok(entries
+            .flatten()
+            .filter_map(|entry| {
+                let mark = entry.file_name().into_string().ok()?;
+                let (name, at) = mark.strip_prefix(REMOVED)?.rsplit_once('-')?;
+                let (name, at) = (ProfileName::parse(name).ok()?, at.parse().ok()?);
+                Some((name, at, mark))
+            })
+            .collect())
+    }
+
     /// What is kept under a name, the latest last.
     fn removed(&self, name: &ProfileName) -> Result<Vec<Removed>, StoreError> {
         let (profiles, prefix) = (self.home.profiles(), removed_prefix(name));
@@ -341,9 +402,11 @@ fn new_mark(name: &ProfileName) -> String {
     removed_prefix(name) + &Timestamp::now().as_nanosecond().to_string()
 }
 
-/// Hidden, so never listed; the time of removal follows.
+/// Hidden, so never listed; name and time of removal follow.
+const REMOVED: &str = ".removed-";
+
 fn removed_prefix(name: &ProfileName) -> String {
-    format!(".removed-{name}-")
+    format!("{REMOVED}{name}-")
 }
 
 #[cfg(test)]

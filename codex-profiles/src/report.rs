@@ -19,8 +19,10 @@ use crate::{
 
 /// Everything about the logins of one home. Holds no secret.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Report {
     /// The home.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub codex_home: PathBuf,
     /// The current profile's name.
     pub current: Option<String>,
@@ -32,6 +34,7 @@ pub struct Report {
 
 /// The login that Codex itself uses.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct LiveReport {
     /// Whether it can serve.
     pub state: LoginState,
@@ -52,6 +55,7 @@ pub struct LiveReport {
 
 /// One profile.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ProfileReport {
     /// The folder's name.
     pub name: String,
@@ -91,6 +95,7 @@ pub struct ProfileReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum LoginState {
     /// It serves.
     Ok,
@@ -112,6 +117,7 @@ impl ProfileStore {
     pub async fn report(&self) -> Result<Report, StoreError> {
         let profiles = self.list().await?;
         let state = self.state().await?;
+        self.follow_usage_file().await;
         let live = self.login_at(&Place::Live).await?;
         Ok(Report {
             codex_home: self.root(),
@@ -123,9 +129,21 @@ impl ProfileStore {
             },
             profiles: profiles
                 .iter()
-                .map(|profile| ProfileReport::new(profile, &state))
+                .map(|profile| self.profile_report(profile, &state))
                 .collect(),
         })
+    }
+
+    /// What its file says, and what was read of its account since.
+    fn profile_report(&self, profile: &Profile, state: &State) -> ProfileReport {
+        let login = profile.login.as_deref();
+        let plan = login.and_then(|login| self.plan_of(login));
+        let report = ProfileReport::new(profile, state);
+        ProfileReport {
+            usage: login.and_then(|login| self.usage_of(login)),
+            plan: plan.or(report.plan),
+            ..report
+        }
     }
 }
 

@@ -81,13 +81,32 @@ impl ProfileStore {
         Ok(Envelope::new(name, label, AuthDotJson::clone(&login)))
     }
 
+    /// Sets the colour that a profile is shown in, or takes it back.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownProfile`], and those of writing.
+    pub async fn color(&self, name: &ProfileName, color: Option<String>) -> Result<(), StoreError> {
+        let (disk, name) = (self.disk.clone(), name.clone());
+        blocking(move || {
+            disk.describe(&name, |state| {
+                state.set_color(name.as_str(), color.as_deref());
+            })
+        })
+        .await
+    }
+
     /// Sets what a person calls a profile, or takes it back: for display alone, never a path.
     ///
     /// # Errors
     /// [`StoreError::UnknownProfile`], and those of writing.
     pub async fn label(&self, name: &ProfileName, label: Option<String>) -> Result<(), StoreError> {
         let (disk, name) = (self.disk.clone(), name.clone());
-        blocking(move || disk.label(&name, label.as_deref())).await
+        blocking(move || {
+            disk.describe(&name, |state| {
+                state.set_label(name.as_str(), label.as_deref());
+            })
+        })
+        .await
     }
 }
 
@@ -175,13 +194,16 @@ impl Disk {
         .map(drop)
     }
 
-    fn label(&self, name: &ProfileName, label: Option<&str>) -> Result<(), StoreError> {
+    fn describe(
+        &self,
+        name: &ProfileName,
+        change: impl FnOnce(&mut State),
+    ) -> Result<(), StoreError> {
         let _lock = self.lock_profiles()?;
         if !self.is_taken(name) {
             return Err(StoreError::UnknownProfile(name.clone()));
         }
-        let update = |state: &mut State| state.set_label(name.as_str(), label);
-        State::update(&self.home, update).map(drop)
+        State::update(&self.home, change).map(drop)
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::{
+    attach::Record,
     error::StoreError,
     fs::{ReadError, atomic, lock::FileLock, read},
     home::CodexHome,
@@ -81,6 +82,12 @@ impl State {
     /// Sets the address the server binds from its next start on.
     pub fn set_listen(&mut self, address: &str) {
         self.fields.set("listen", address);
+    }
+
+    /// The names, besides those of loopback, that requests may be addressed to.
+    #[must_use]
+    pub fn allowed_hosts(&self) -> Vec<String> {
+        self.fields.read("allowed_hosts").unwrap_or_default()
     }
 
     /// How chat completions show the reasoning of models: a word for the server, if one is set.
@@ -178,6 +185,15 @@ impl State {
         self.fields.set("shared_token", &token);
     }
 
+    /// What is remembered of an attachment of Codex.
+    pub(crate) fn attached(&self) -> Option<Record> {
+        self.fields.read("attached")
+    }
+
+    pub(crate) fn set_attached(&mut self, record: Option<&Record>) {
+        self.fields.set("attached", &record);
+    }
+
     /// Why a token was refused for good, whichever profile it was tried for.
     pub(crate) fn refusal_of(&self, token_fingerprint: &str) -> Option<LoginReason> {
         let profiles: Object = self.fields.read("profiles")?;
@@ -194,6 +210,7 @@ impl State {
         if profiles.remove(name).is_some() {
             self.fields.set("profiles", &profiles);
         }
+        self.rename_in_fallback(name, None);
     }
 
     /// Moves what is kept about a profile to its new name.
@@ -203,6 +220,8 @@ impl State {
             profiles.set(to, &facts);
             self.fields.set("profiles", &profiles);
         }
+        self.rename_in_fallback(from, Some(to));
+        self.rename_profile_of_keys(from, to);
     }
 
     fn facts(&self, label: &str) -> Object {
@@ -224,7 +243,7 @@ impl State {
     pub(crate) fn load(home: &CodexHome) -> Result<Self, StoreError> {
         let path = home.state_json();
         match read::bytes(&path) {
-            Ok(bytes) => Ok(parse(&bytes).unwrap_or_default()),
+            Ok(bytes) => Ok(Self::parse(&bytes).unwrap_or_default()),
             Err(ReadError::Missing) => Ok(Self::default()),
             Err(error) => Err(StoreError::unusable(&path)(error)),
         }
@@ -246,11 +265,17 @@ impl State {
 
     fn load_or_set_aside(home: &CodexHome) -> Result<Self, StoreError> {
         let path = home.state_json();
+        let mut state = Self::default();
         let broken = match read::bytes(&path) {
-            Ok(bytes) => match parse(&bytes) {
-                Some(state) => return Ok(state),
-                None => "it is no JSON object".to_owned(),
-            },
+            Ok(bytes) => {
+                if let Some(state) = Self::parse(&bytes) {
+                    return Ok(state);
+                }
+                if Self::mentions_client_keys(&bytes) {
+                    state.set_lost_client_keys();
+                }
+                "it is no JSON object".to_owned()
+            }
             Err(ReadError::Missing) => return Ok(Self::default()),
             Err(error @ ReadError::Content(_)) => error.to_string(),
             Err(error) => return Err(StoreError::unusable(&path)(error)),
@@ -258,7 +283,17 @@ impl State {
         let mark = format!("broken-{}", Timestamp::now().as_nanosecond());
         let aside = atomic::set_aside(&path, &mark).map_err(StoreError::io(&path))?;
         warn!(path = %path.display(), aside = %aside.display(), %broken, "settings were set aside");
-        Ok(Self::default())
+        Ok(state)
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let fields = serde_json::from_slice(bytes).ok()?;
+        Some(Self { fields })
+    }
+
+    /// Whether there were keys in settings that cannot be understood any more.
+    pub(crate) fn mentions_client_keys(bytes: &[u8]) -> bool {
+        String::from_utf8_lossy(bytes).contains("\"client_keys\"")
     }
 
     fn write(&mut self, home: &CodexHome) -> io::Result<()> {
@@ -266,11 +301,6 @@ impl State {
         let bytes = serde_json::to_vec_pretty(&self.fields)?;
         atomic::write(&home.state_json(), &bytes)
     }
-}
-
-fn parse(bytes: &[u8]) -> Option<State> {
-    let fields = serde_json::from_slice(bytes).ok()?;
-    Some(State { fields })
 }
 
 #[cfg(test)]

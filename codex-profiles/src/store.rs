@@ -14,6 +14,7 @@ use crate::{
     live::{LiveStore, Vault},
     memory::{CurrentReading, Memory},
     profile::{Condition, Place, Profile, ProfileName},
+    quota::Quota,
     refresher::Flights,
     state::State,
     upkeep::Notices,
@@ -32,6 +33,7 @@ pub struct ProfileStore {
     pub(crate) flights: Arc<Flights>,
     pub(crate) endpoint: Arc<TokenEndpoint>,
     pub(crate) notices: Arc<Notices>,
+    pub(crate) quota: Arc<Quota>,
 }
 
 impl ProfileStore {
@@ -63,12 +65,14 @@ impl ProfileStore {
             .build()
             .map_err(StoreError::Client)?;
         disk.recover();
+        let quota = Arc::new(Quota::load(&disk.home));
         Ok(Self {
             disk: Arc::new(disk),
             memory: Arc::default(),
             flights: Arc::default(),
             endpoint: Arc::new(TokenEndpoint::new(client, Issuer::default())),
             notices: Arc::default(),
+            quota,
         })
     }
 

@@ -33,18 +33,23 @@
 //!    │
 //! ┌ request id, trace ──────── tower-http ───  method, path, profile; never a query or a body
 //! │┌ gate ──────────────────── [gate] ───────  is this local client allowed?
+//! ││┌ list ─────────────────── [requests] ───  what is shown of it: when, who, how long, how it ended
 //! ││┌ route ────────────────── [route] ──────  which profile, and why
+//! ││┌ fallback ─────────────── [fallback] ───  another one, where a person has said so
 //! │││┌ errors ──────────────── [error] ──────  OpenAI-shaped, and whose they are
 //! ││││┌ translate ──────────── [chat], [completions], [responses]    for clients that are not Codex
 //! │││││┌ conversation ──────── [conversation]         what an account cannot read stays behind
 //! │││││┌ or upgrade ────────── [ws]      WebSocket: the handshake is an ordinary request
 //! ││││││┌ credentials ──────── [auth] ───────  the login; 401 → refresh → once more
-//! │││││││┌ workspace, retry, timeout ────────  where its workspace is; connect errors only
+//! │││││││┌ [usage] ──────────────────────────  what its answers tell of its limits
+//! │││││││├ workspace, retry, timeout ────────  where its workspace is; connect errors only
+//! │││││││├ [meter] ──────────────────────────  which model answers, and how many tokens it takes
 //! ││││││││└► [upstream]                        base address by login, hop-by-hop headers off
 //! ```
 //!
 //! A retry below the credentials carries the same login, and what chooses a login stands above
-//! them: no path through the stack moves a request to another account.
+//! them: no path through the stack moves a request to another account, but for the fallback that a
+//! person has set for the current profile, which never takes a request that names its own.
 //!
 //! # Features
 //!
@@ -58,10 +63,13 @@ pub mod completions;
 pub mod control;
 pub mod conversation;
 pub mod error;
+pub mod fallback;
 pub mod gate;
 pub mod json;
+pub mod meter;
 pub mod models;
 pub mod parameters;
+pub mod requests;
 pub mod responses;
 pub mod route;
 #[cfg(feature = "server")]
@@ -69,6 +77,7 @@ pub mod server;
 pub mod sse;
 pub mod translated;
 pub mod upstream;
+pub mod usage;
 pub mod ws;
 
 pub use error::{ApiError, BoxError, Origin};

@@ -5,7 +5,13 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use codex_proxy::{BoxError, chat::ChatCompletionsLayer, responses::ResponsesLayer};
+use codex_proxy::{
+    BoxError,
+    chat::ChatCompletionsLayer,
+    meter::MeterLayer,
+    requests::{RequestLog, RequestLogLayer},
+    responses::ResponsesLayer,
+};
 use futures_util::stream;
 use http::{Request, Response};
 use http_body::{Body, Frame};
@@ -107,6 +113,20 @@ async fn responses(pieces: Vec<Bytes>) -> u64 {
     allocations(answer.unwrap().into_body()).await
 }
 
+/// Untouched, as Codex's own streams pass, but metered and listed.
+#[tokio::main(flavor = "current_thread")]
+async fn metered(pieces: Vec<Bytes>) -> u64 {
+    let inner = service_fn(move |_: Request<_>| {
+        let answer = Response::new(upstream(pieces.clone()));
+        async { Ok::<_, Infallible>(answer) }
+    });
+    let log = RequestLog::new();
+    let service = RequestLogLayer::new(log.clone()).layer(MeterLayer::new().layer(inner));
+    let request = request("/v1/responses", &json!({}));
+    let answer = service.oneshot(request).await.unwrap();
+    allocations(answer.into_body()).await
+}
+
 fn delta(kind: &str, item: &str) -> Value {
     json!({"type": kind, "item_id": item, "output_index": 0, "content_index": 0,
            "sequence_number": 7, "logprobs": [], "delta": " tok\"en"})
@@ -147,4 +167,16 @@ fn an_event_of_the_responses_api_costs_no_allocation() {
     let delta = delta("response.output_text.delta", "msg_1");
     let cost = per_thousand(|events| responses(pieces(events, &[], &delta)));
     assert!(cost < FRAMES_ALONE, "{cost} allocations a thousand");
+}
+
+#[test]
+fn an_event_that_is_metered_and_listed_costs_no_allocation() {
+    let text = delta("response.output_text.delta", "msg_1");
+    // The keys that are looked for, as a text has them, and as a stream of chats has them.
+    let escaped = json!({"type": "response.output_text.delta", "delta": "\"usage\":{\"model\":"});
+    let null = json!({"object": "chat.completion.chunk", "model": "m", "usage": null});
+    for delta in [text, escaped, null] {
+        let cost = per_thousand(|events| metered(pieces(events, &[], &delta)));
+        assert!(cost < 5, "{delta}: {cost} allocations a thousand");
+    }
 }

@@ -1,16 +1,25 @@
 //! The server of this program, whatever front-end starts it.
 
-use std::net::SocketAddr;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
+use codex_auth::Issuer;
 use codex_profiles::{CodexHome, ProfileStore};
 use codex_proxy::{
     chat::ReasoningFormat,
     control::{Announcement, Control},
+    requests::RequestLog,
     server::{Bound, Server},
     upstream::Targets,
+    usage::UsagePoll,
 };
 
-use crate::cli::{Failure, client, stop_signal};
+use crate::{
+    cli::{Failure, client, stop_signal},
+    log,
+};
 
 /// A server that holds its address and does not serve yet.
 pub(crate) struct Serving {
@@ -18,6 +27,7 @@ pub(crate) struct Serving {
     bound: Bound,
     control: Control,
     announcement: Option<Announcement>,
+    usage: UsagePoll,
 }
 
 impl Serving {
@@ -28,18 +38,32 @@ impl Serving {
     ) -> Result<Self, Failure> {
         let client = client::http_client()?;
         let store = client::store(home)?;
-        let control = Control::new(store.clone());
-        let server = Server::builder(store.clone())
-            .control(control.clone())
-            .client(client)
-            .upgrade_client(client::upgrade_client()?)
-            .targets(targets()?)
-            .reasoning(reasoning_format(&store).await?)
-            .build()?;
+        log::follow_settings(store.state().await?.log_level());
+        let targets = targets()?;
+        let usage = UsagePoll::new(store.clone(), client.clone(), targets.clone());
+        let requests = RequestLog::new();
+        let control = Control::builder(store.clone())
+            .usage(usage.clone())
+            .request_log(requests.clone())
+            .sign_ins(client::issuer_client()?, Issuer::from_env())
+            .set_log_level(Arc::new(log::set_level))
+            .build();
         let address = match listen {
             Some(address) => address,
             None => listen_address(&store).await?,
         };
+        let server = Server::builder(store.clone())
+            .control(control.clone())
+            .request_log(requests)
+            .usage(store.clone())
+            .client(client)
+            .upgrade_client(client::upgrade_client()?)
+            .targets(targets)
+            .reasoning(reasoning_format(&store).await?)
+            .fallback(store.clone())
+            .client_keys(store.clone())
+            .hosts(hosts(&store, address).await?)
+            .build()?;
         let bound = server.bind(address).await?;
         let announcement = control.announce().await;
         let announcement = announcement.inspect_err(|error| {
@@ -50,6 +74,7 @@ impl Serving {
             bound,
             control,
             announcement: announcement.ok(),
+            usage,
         })
     }
 
@@ -70,14 +95,21 @@ impl Serving {
     /// them; then brings to its end what must not be broken off.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
         let upkeep = tokio::spawn(self.store.upkeep().run());
+        let poll = tokio::spawn(self.usage.run());
         tokio::select! {
             () = self.bound.serve(stop) => {}
             () = second_stop_signal() => eprintln!("codex-router: streams under way were cut"),
         }
         upkeep.abort();
+        poll.abort();
         withdraw(self.announcement).await;
+        tokio::select! {
+            () = self.control.finish_sign_ins() => {}
+            () = stop_signal() => eprintln!("codex-router: a sign-in that was not yet kept was given up"),
+        }
         // Its client may have left, but the answer of the issuer is the only copy of the new tokens.
         self.store.finish_refreshes().await;
+        self.store.keep_usage().await;
     }
 }
 
@@ -89,7 +121,8 @@ async fn withdraw(announcement: Option<Announcement>) {
     }
 }
 
-fn targets() -> Result<Targets, Failure> {
+/// The servers that the environment names, else OpenAI's own.
+pub(crate) fn targets() -> Result<Targets, Failure> {
     let read = |name: &str, usual: &str| {
         std::env::var(name)
             .ok()
@@ -115,8 +148,21 @@ async fn reasoning_format(store: &ProfileStore) -> Result<ReasoningFormat, Failu
     }))
 }
 
+/// The names that clients in the network call, and the address itself.
+async fn hosts(store: &ProfileStore, address: SocketAddr) -> Result<Vec<String>, Failure> {
+    let mut hosts = store.state().await?.allowed_hosts();
+    let ip = address.ip();
+    if !ip.is_loopback() && !ip.is_unspecified() {
+        hosts.push(match ip {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        });
+    }
+    Ok(hosts)
+}
+
 /// The environment's, else the settings'.
-async fn listen_address(store: &ProfileStore) -> Result<SocketAddr, Failure> {
+pub(crate) async fn listen_address(store: &ProfileStore) -> Result<SocketAddr, Failure> {
     let given = std::env::var("CODEX_ROUTER_LISTEN")
         .ok()
         .filter(|text| !text.is_empty());

@@ -141,6 +141,9 @@ impl BrowserSignIn {
     /// a code that is being redeemed is redeemed to the end, within 30 s for each answer of the
     /// issuer.
     ///
+    /// `cancelled` is dropped at the moment from which it no longer counts, so that whoever made it
+    /// can tell.
+    ///
     /// # Errors
     /// [`SignInError::Cancelled`], before anything was sent to the issuer; else as for
     /// [`wait`](Self::wait).

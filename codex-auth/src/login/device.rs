@@ -110,6 +110,9 @@ impl DeviceSignIn {
     /// The same, until `cancelled` comes to its end. It counts only while the person is waited for:
     /// what the issuer has granted is redeemed to the end.
     ///
+    /// `cancelled` is dropped at the moment from which it no longer counts, so that whoever made it
+    /// can tell.
+    ///
     /// # Errors
     /// [`SignInError::Cancelled`]; else as for [`wait`](Self::wait).
     pub async fn wait_unless(

@@ -49,6 +49,21 @@ pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder_of(path)
 }
 
+/// As [`write`](fn@write), but for a file of somebody else's: its permissions stay as they are.
+///
+/// # Errors
+/// As for [`write`](fn@write).
+pub(crate) fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = real_path(path)?;
+    let prepared = prepare(&path, bytes)?;
+    if let Ok(metadata) = fs::metadata(&path) {
+        let temporary = prepared.temporary.as_file();
+        temporary.set_permissions(metadata.permissions())?;
+    }
+    prepared.put_in_place()?;
+    sync_folder_of(&path)
+}
+
 /// A temporary file that is on disk and waits to take the place of another. Dropped, it is removed.
 #[derive(Debug)]
 pub(crate) struct Prepared {

@@ -23,7 +23,8 @@ async fn the_report_has_the_shape_of_the_contract() {
         "plan": "plus", "account_id": "acct-ada", "user_id": "ada", "auth_mode": "chatgpt",
         "current": true, "state": "expired", "reason": null,
         "action": "none: the next request refreshes it", "last_refresh": login["last_refresh"],
-        "access_token_expires_at": profile["access_token_expires_at"], "usage": null});
+        "access_token_expires_at": profile["access_token_expires_at"], "usage": null,
+        "color": null, "workspace": "Personal"});
     assert_eq!(*profile, expected);
     assert!(
         profile["access_token_expires_at"]

@@ -31,6 +31,7 @@ pub(crate) use notice::Notices;
 pub use notice::{Limit, Notice};
 
 use crate::{
+    profile::ProfileName,
     store::{ProfileStore, blocking},
     upkeep::{schedule::Due, watch::HomeWatch},
 };
@@ -107,10 +108,12 @@ impl Upkeep {
     /// # Cancellation
     /// It may be dropped at any time: a refresh under way goes on to its end.
     pub async fn run(self) {
+        self.store.quota.tell_from_now_on();
         let home = self.store.home().clone();
         let started = tokio::task::spawn_blocking(move || HomeWatch::start(&home)).await;
         // Only a runtime that shuts down does not come to it.
         let Ok(mut watch) = started else { return };
+        let mut chosen = self.chosen().await;
         self.take_in().await;
         let mut next = Instant::now();
         let mut look = Instant::now() + LONGEST_PAUSE;
@@ -123,6 +126,7 @@ impl Upkeep {
                     time::sleep(SETTLE).await;
                     watch.follow();
                     self.take_in().await;
+                    self.tell_of_switch(&mut chosen).await;
                 }
                 () = time::sleep_until(look.min(next)) => {
                     self.look_again().await;
@@ -138,6 +142,25 @@ impl Upkeep {
             warn!(%error, "a change of the live login could not be looked at");
         }
         self.store.notices.changed();
+    }
+
+    /// Tells of a switch, whoever made it. A current profile that only has another name now, or was
+    /// removed, is none.
+    async fn tell_of_switch(&self, chosen: &mut Option<ProfileName>) {
+        let now = self.chosen().await;
+        let before = std::mem::replace(chosen, now.clone());
+        let (Some(before), Some(now)) = (before, now) else {
+            return;
+        };
+        let is_there = self.store.home().profile(&before).is_dir();
+        if before != now && is_there {
+            let to = now.reference();
+            self.store.notices.tell(Notice::Switched { to });
+        }
+    }
+
+    async fn chosen(&self) -> Option<ProfileName> {
+        self.store.current().await.ok().flatten()
     }
 
     /// What other programs of ours left behind, and what no system told us of.

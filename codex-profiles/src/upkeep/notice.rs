@@ -150,7 +150,7 @@ impl Default for Notices {
 
 impl Notices {
     pub(crate) fn tell(&self, notice: Notice) {
-        if let Notice::Adopted { .. } | Notice::Switched { .. } = &notice {
+        if let Notice::Adopted { .. } | Notice::Switched { .. } | Notice::LimitReset(_) = &notice {
             tracing::info!("{notice}");
         } else {
             tracing::warn!("{notice}");

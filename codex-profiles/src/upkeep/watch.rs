@@ -12,7 +12,13 @@ use tracing::{debug, warn};
 use crate::{fs::atomic, home::CodexHome};
 
 /// The files whose change says something; locks and temporary files come and go all the time.
-const TELLING: [&str; 4] = ["auth.json", "config.toml", ".current_profile", "state.json"];
+const TELLING: [&str; 5] = [
+    "auth.json",
+    "config.toml",
+    ".current_profile",
+    "state.json",
+    "usage.json",
+];
 
 /// Watches the files of one home for as long as it lives.
 pub(super) struct HomeWatch {

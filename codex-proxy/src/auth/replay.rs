@@ -21,6 +21,18 @@ pub struct ReplayBody<B> {
     rest: Option<B>,
 }
 
+impl<B> ReplayBody<B> {
+    /// A body to be sent once, of which nothing is read ahead.
+    #[must_use]
+    pub fn unread(body: B) -> Self {
+        Self {
+            read: VecDeque::new(),
+            read_bytes: 0,
+            rest: Some(body),
+        }
+    }
+}
+
 impl<B> ReplayBody<B>
 where
     B: Body<Error: Into<BoxError>> + Unpin,

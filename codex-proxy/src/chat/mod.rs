@@ -83,6 +83,18 @@ pub enum ReasoningFormat {
     ThinkTags,
 }
 
+impl ReasoningFormat {
+    /// The word that settings have for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReasoningContent => "reasoning_content",
+            Self::None => "none",
+            Self::ThinkTags => "think-tags",
+        }
+    }
+}
+
 /// A word that is no [`ReasoningFormat`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not one of `reasoning_content`, `none`, `think-tags`")]

@@ -1,10 +1,14 @@
 use std::io;
 
 use codex_auth::{CredentialError, login::PasteError};
-use codex_profiles::{ProfileNameError, SignOutError, StoreError};
+use codex_profiles::{
+    ProfileNameError, SignOutError, StoreError,
+    attach::AttachError,
+    keys::{KeyError, KeyNameError},
+};
 use http::StatusCode;
 
-use crate::ApiError;
+use crate::{ApiError, usage::UsageError};
 
 /// Why something that was asked of a running router was not done.
 #[derive(Debug, thiserror::Error)]
@@ -26,10 +30,25 @@ pub enum ControlError {
     #[error("{message}")]
     Invalid {
         /// The field concerned.
-        param: &'static str,
+        param: String,
         /// What is wrong with it.
         message: String,
     },
+    /// Something about the keys of clients.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Choose another name for a key.
+    #[error(transparent)]
+    KeyName(#[from] KeyNameError),
+    /// Codex's settings were not changed.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// The quota could not be asked for.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// Nobody has said where this router serves.
+    #[error("this router has no address yet")]
+    NoAddress,
     /// There is no such sign-in, or no longer.
     #[error("there is no such sign-in: begin a new one")]
     NoSuchSignIn,
@@ -54,8 +73,8 @@ pub enum ControlError {
 }
 
 impl ControlError {
-    pub(super) fn invalid(param: &'static str, message: impl Into<String>) -> Self {
-        let message = message.into();
+    pub(super) fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        let (param, message) = (param.into(), message.into());
         Self::Invalid { param, message }
     }
 }
@@ -72,8 +91,16 @@ impl From<ControlError> for ApiError {
                 refused(400, "invalid_profile_name", error.to_string()).with_param("name")
             }
             ControlError::Invalid { param, message } => {
-                refused(400, "invalid_value", message).with_param(*param)
+                refused(400, "invalid_value", message).with_param(param)
             }
+            ControlError::Key(error) => of_key(error),
+            ControlError::KeyName(error) => {
+                refused(400, "invalid_key_name", error.to_string()).with_param("name")
+            }
+            ControlError::Attach(AttachError::Store(error)) => of_store(error),
+            ControlError::Attach(error) => refused(409, "not_attached", error.to_string()),
+            ControlError::Usage(error) => of_usage(error),
+            ControlError::NoAddress => failed(503, "no_address", error.to_string()),
             ControlError::NoSuchSignIn => refused(404, "no_such_sign_in", error.to_string()),
             ControlError::Paste(PasteError::Ended) => {
                 refused(409, "sign_in_ended", error.to_string())
@@ -115,6 +142,25 @@ fn of_store(error: &StoreError) -> ApiError {
         StoreError::Keyring(_) => failed(503, "keyring_refused", text),
         StoreError::Interrupted => failed(503, "stopping", text),
         _ => failed(500, "storage_failed", text),
+    }
+}
+
+fn of_key(error: &KeyError) -> ApiError {
+    let text = error.to_string();
+    match error {
+        KeyError::NameTaken(_) => refused(409, "name_taken", text),
+        KeyError::Unknown(_) => refused(404, "no_such_key", text),
+        KeyError::Store(error) => of_store(error),
+        _ => failed(500, "no_randomness", text),
+    }
+}
+
+fn of_usage(error: &UsageError) -> ApiError {
+    let text = error.to_string();
+    match error {
+        UsageError::Login(error) => ApiError::from(error),
+        UsageError::NoQuota => refused(409, "no_quota", text),
+        _ => failed(502, "quota_unknown", text),
     }
 }
 

@@ -6,11 +6,15 @@ use std::{collections::VecDeque, time::Duration};
 use futures_util::{Stream, stream};
 use serde::Serialize;
 use tokio::{
-    sync::watch,
+    sync::{
+        broadcast::{self, error::RecvError},
+        watch,
+    },
     time::{Instant, sleep_until},
 };
 
-use super::{Control, NoticeView, Notices};
+use super::{Control, NoticeView, Notices, SignIn};
+use crate::requests::RequestEntry;
 
 /// The shortest time between two overviews.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -38,6 +42,8 @@ struct Watching {
     waiting: VecDeque<Event>,
     changes: watch::Receiver<u64>,
     notices: Notices,
+    sign_ins: broadcast::Receiver<SignIn>,
+    requests: broadcast::Receiver<RequestEntry>,
     stopping: watch::Receiver<bool>,
     /// When an overview is to be sent.
     due: Option<Instant>,
@@ -53,6 +59,8 @@ impl Watching {
             waiting: VecDeque::new(),
             changes,
             notices: control.notices(),
+            sign_ins: control.inner.sign_ins.subscribe(),
+            requests: control.inner.requests.subscribe(),
             stopping: control.stopping(),
             due: Some(Instant::now()),
             last: None,
@@ -72,6 +80,20 @@ impl Watching {
                 told = self.notices.next() => {
                     self.queue("notice", &NoticeView::from(&told?));
                 }
+                told = self.sign_ins.recv() => match told {
+                    Ok(sign_in) => self.queue("sign_in", &sign_in),
+                    // How it is now is worth more than how it came to be.
+                    Err(RecvError::Lagged(_)) => {
+                        let latest = self.control.inner.sign_ins.latest();
+                        self.waiting.extend(latest.and_then(|latest| event("sign_in", &latest)));
+                    }
+                    Err(RecvError::Closed) => return None,
+                },
+                told = self.requests.recv() => match told {
+                    Ok(entry) => self.queue("request", &entry),
+                    Err(RecvError::Lagged(_)) => self.queue("requests", &self.control.requests()),
+                    Err(RecvError::Closed) => return None,
+                },
                 () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {
                     self.look().await;
                 }
@@ -99,6 +121,15 @@ impl Watching {
         }
         if is_first {
             self.queue("requests", &self.control.requests());
+            self.show_sign_in();
+        }
+    }
+
+    /// One that is under way: whoever looks on only now can go on with it.
+    fn show_sign_in(&mut self) {
+        let latest = self.control.inner.sign_ins.latest();
+        if let Some(sign_in) = latest.filter(SignIn::is_under_way) {
+            self.queue("sign_in", &sign_in);
         }
     }
 

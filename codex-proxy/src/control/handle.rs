@@ -3,6 +3,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use codex_auth::Issuer;
 use codex_profiles::{Notice, ProfileStore, StoreError};
 use jiff::Timestamp;
 use tokio::{
@@ -11,8 +12,10 @@ use tokio::{
 };
 
 use super::{
-    Announcement, AttachmentView, ControlError, Desktop, Language, Overview, Told, access::Access,
+    Announcement, ControlError, Desktop, Language, Overview, SetLogLevel, Told, access::Access,
+    sign_in::SignIns,
 };
+use crate::{requests::RequestLog, usage::UsagePoll};
 
 /// A running router, for whoever shows or changes it: the page, the tray, the command line. Cheap
 /// to clone; all clones are one.
@@ -26,7 +29,21 @@ pub(super) struct Inner {
     pub(super) access: Access,
     address: OnceLock<String>,
     desktop: OnceLock<Arc<dyn Desktop>>,
+    pub(super) sign_ins: SignIns,
+    pub(super) usage: Option<UsagePoll>,
+    pub(super) requests: RequestLog,
+    pub(super) set_log_level: Option<SetLogLevel>,
     stopping: watch::Sender<bool>,
+}
+
+/// Sets up a [`Control`].
+#[must_use = "it is nothing until it is built"]
+pub struct ControlBuilder {
+    store: ProfileStore,
+    sign_ins: SignIns,
+    usage: Option<UsagePoll>,
+    requests: RequestLog,
+    set_log_level: Option<SetLogLevel>,
 }
 
 /// What happens to the logins, as it happens.
@@ -34,19 +51,21 @@ pub(super) struct Inner {
 pub struct Notices(broadcast::Receiver<Notice>);
 
 impl Control {
-    /// The control of a server of these logins. Give it to
+    /// The control of a server of these logins, in which nobody signs in. Give it to
     /// [`ServerBuilder::control`](crate::server::ServerBuilder::control).
     #[must_use]
     pub fn new(store: ProfileStore) -> Self {
-        let inner = Inner {
+        Self::builder(store).build()
+    }
+
+    /// The same with more to it.
+    pub fn builder(store: ProfileStore) -> ControlBuilder {
+        ControlBuilder {
             store,
-            access: Access::default(),
-            address: OnceLock::new(),
-            desktop: OnceLock::new(),
-            stopping: watch::Sender::new(false),
-        };
-        Self {
-            inner: Arc::new(inner),
+            sign_ins: SignIns::new(),
+            usage: None,
+            requests: RequestLog::new(),
+            set_log_level: None,
         }
     }
 
@@ -99,14 +118,15 @@ impl Control {
     /// A [`StoreError`] when `profiles/` itself cannot be read.
     pub async fn overview(&self) -> Result<Overview, StoreError> {
         let store = &self.inner.store;
+        let removed = store.removed().await?;
         Ok(Overview {
             version: env!("CARGO_PKG_VERSION"),
             address: self.address().to_owned(),
             logins: store.report().await?,
-            removed: Vec::new(),
-            attachment: AttachmentView::Detached,
+            removed: removed.into_iter().map(Into::into).collect(),
+            attachment: self.attachment_view().await,
             desktop: self.inner.desktop.get().map(|desktop| desktop.view()),
-            language: Language::Auto,
+            language: Language::of(&store.state().await?),
         })
     }
 
@@ -165,6 +185,57 @@ impl Control {
     }
 }
 
+impl ControlBuilder {
+    /// Lets people sign in at this issuer. Give the client no redirects and no retries: what works
+    /// once is sent once.
+    pub fn sign_ins(self, client: reqwest::Client, issuer: Issuer) -> Self {
+        Self {
+            sign_ins: SignIns::at(client, issuer),
+            ..self
+        }
+    }
+
+    /// Asks for the quota of profiles in this way.
+    pub fn usage(self, poll: UsagePoll) -> Self {
+        Self {
+            usage: Some(poll),
+            ..self
+        }
+    }
+
+    /// Shows the requests of this list, which the server fills.
+    pub fn request_log(self, requests: RequestLog) -> Self {
+        Self { requests, ..self }
+    }
+
+    /// Calls this whenever the setting of how much is logged is changed.
+    pub fn set_log_level(self, set: SetLogLevel) -> Self {
+        Self {
+            set_log_level: Some(set),
+            ..self
+        }
+    }
+
+    /// The control.
+    #[must_use]
+    pub fn build(self) -> Control {
+        let inner = Inner {
+            store: self.store,
+            access: Access::default(),
+            address: OnceLock::new(),
+            desktop: OnceLock::new(),
+            sign_ins: self.sign_ins,
+            usage: self.usage,
+            requests: self.requests,
+            set_log_level: self.set_log_level,
+            stopping: watch::Sender::new(false),
+        };
+        Control {
+            inner: Arc::new(inner),
+        }
+    }
+}
+
 impl Notices {
     /// The next one. Whoever falls behind misses the oldest; `None` when there will be no more.
     pub async fn next(&mut self) -> Option<Told> {
@@ -178,6 +249,12 @@ impl Notices {
                 Err(broadcast::error::RecvError::Closed) => return None,
             }
         }
+    }
+}
+
+impl fmt::Debug for ControlBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ControlBuilder").finish_non_exhaustive()
     }
 }
 

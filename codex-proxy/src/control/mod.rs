@@ -30,25 +30,39 @@
 
 mod access;
 mod announcement;
+mod attachment;
+mod change;
 mod desktop;
 mod error;
 mod events;
 mod handle;
+mod keys;
 mod page;
 mod profiles;
 mod requests;
 mod routes;
 mod secret;
+mod settings;
+mod sign_in;
 mod told;
 mod view;
 
 pub use announcement::Announcement;
+pub use attachment::AttachmentReport;
+pub use change::Change;
 pub use desktop::Desktop;
 pub use error::ControlError;
-pub use handle::{Control, Notices};
+pub use handle::{Control, ControlBuilder, Notices};
+pub use profiles::ProfileChange;
 pub use requests::Requests;
+pub use settings::{SetLogLevel, Settings, SettingsChange};
+pub use sign_in::{KeptView, Problem, SignIn, SignInState, SignInWay};
 pub use told::{NoticeView, Told};
 pub use view::{AttachmentView, DesktopView, Language, Overview, RemovedProfile};
+
+/// In a request's extensions: its connection came from another machine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FromElsewhere;
 
 /// The page and the API, to be put into the routes of a server; `text` is for those who open `/`
 /// without a browser.

@@ -1,12 +1,14 @@
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Control;
+use crate::requests::RequestEntry;
 
 /// The last requests.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Requests {
     /// The newest first.
-    pub requests: Vec<serde_json::Value>,
+    pub requests: Vec<RequestEntry>,
 }
 
 impl Control {
@@ -14,7 +16,7 @@ impl Control {
     #[must_use]
     pub fn requests(&self) -> Requests {
         Requests {
-            requests: Vec::new(),
+            requests: self.inner.requests.recent(),
         }
     }
 }

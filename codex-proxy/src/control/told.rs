@@ -1,6 +1,7 @@
 use codex_profiles::{Notice, upkeep::Limit};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Something that happened, with its time.
 #[derive(Debug, Clone)]
@@ -12,7 +13,7 @@ pub struct Told {
 }
 
 /// The same as the page and scripts get it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct NoticeView {
     /// When.
     pub at: Timestamp,

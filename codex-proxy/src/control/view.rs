@@ -1,11 +1,12 @@
 //! What the page, the tray and scripts are shown.
 
-use codex_profiles::Report;
+use codex_profiles::{Report, State};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Everything at one moment. Holds no secret.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Overview {
     /// The router's own version.
     pub version: &'static str,
@@ -25,7 +26,7 @@ pub struct Overview {
 }
 
 /// A profile that was removed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RemovedProfile {
     /// The name to restore it under.
     pub name: String,
@@ -36,7 +37,7 @@ pub struct RemovedProfile {
 }
 
 /// How Codex's settings stand to the router.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AttachmentView {
@@ -52,7 +53,7 @@ pub enum AttachmentView {
 }
 
 /// What the desktop around the server can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DesktopView {
     /// Whether there is a window to show, besides the browser.
     pub window: bool,
@@ -61,7 +62,7 @@ pub struct DesktopView {
 }
 
 /// The language of the page and the tray.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[non_exhaustive]
 pub enum Language {
     /// That of the system, or of the browser.
@@ -74,4 +75,34 @@ pub enum Language {
     /// 简体中文.
     #[serde(rename = "zh-CN")]
     Chinese,
+}
+
+impl Language {
+    /// That of the settings; a word that nobody knows is none.
+    pub(super) fn of(state: &State) -> Self {
+        let all = [Self::English, Self::Chinese];
+        let set = state.language().unwrap_or_default();
+        let found = all.into_iter().find(|language| language.as_str() == set);
+        found.unwrap_or_default()
+    }
+
+    /// The word that settings have for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::English => "en",
+            Self::Chinese => "zh-CN",
+        }
+    }
+}
+
+impl From<codex_profiles::RemovedProfile> for RemovedProfile {
+    fn from(removed: codex_profiles::RemovedProfile) -> Self {
+        Self {
+            name: removed.name.to_string(),
+            label: removed.label,
+            removed_at: removed.removed_at,
+        }
+    }
 }

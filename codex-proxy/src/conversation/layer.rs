@@ -18,7 +18,7 @@ use super::{
     threads::{Thread, Threads, thread_of},
     travel::{Foreign, Leave, Portable, ResponseBefore, digest, is_foreign_state, portable},
 };
-use crate::{ApiError, BoxError, auth::ReplayBody};
+use crate::{ApiError, BoxError, auth::ReplayBody, route::RouteReason};
 
 /// Keeps the calls of one turn on one server of one account.
 const TURN_STATE: HeaderName = HeaderName::from_static("x-codex-turn-state");
@@ -191,7 +191,10 @@ impl<S> Turn<S> {
 /// The account that will serve a call of the Responses API, where accounts have state.
 fn account_of(parts: &Parts) -> Option<String> {
     let hint = parts.extensions.get::<RouteHint>()?;
-    let has_state = parts.method == Method::POST && hint.backend == Some(Backend::ChatGpt);
+    // What comes to an API key as a fallback was begun by the account in whose place it serves.
+    let moved = parts.extensions.get() == Some(&RouteReason::Fallback);
+    let has_accounts = hint.backend == Some(Backend::ChatGpt) || moved;
+    let has_state = parts.method == Method::POST && has_accounts;
     hint.account().filter(|_| has_state).map(str::to_owned)
 }
 

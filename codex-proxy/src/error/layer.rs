@@ -10,7 +10,7 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Collected, Limited};
 use tower::{Layer, Service};
 
-use super::{ApiError, BoxError, Origin, X_CODEX_ROUTER_ERROR, answer::Normalised};
+use super::{ApiError, BoxError, ErrorMark, Origin, X_CODEX_ROUTER_ERROR, answer::Normalised};
 
 /// An error answer longer than this is told by its status alone.
 const LONGEST_ERROR_BYTES: usize = 1 << 20;
@@ -117,6 +117,7 @@ where
     );
     let origin = HeaderValue::from_static(Origin::Upstream.as_str());
     parts.headers.insert(X_CODEX_ROUTER_ERROR, origin);
+    parts.extensions.insert(ErrorMark::of_answer(&answer.body));
     Response::from_parts(parts, R::from(answer.body))
 }
 

@@ -5,6 +5,7 @@
 
 mod answer;
 mod layer;
+mod mark;
 
 use std::{error::Error, num::NonZeroI64};
 
@@ -13,11 +14,13 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
+use serde::Serialize;
 use serde_json::json;
 
 use codex_auth::CredentialError;
 
 pub use layer::{ErrorLayer, ErrorService};
+pub use mark::ErrorMark;
 
 /// The error type of every layer here.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -26,7 +29,9 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 pub const X_CODEX_ROUTER_ERROR: HeaderName = HeaderName::from_static("x-codex-router-error");
 
 /// Who made an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "control", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// This program, or the logins it keeps.
     Router,
@@ -211,6 +216,7 @@ impl ApiError {
     pub fn into_response<B: From<Bytes>>(self) -> Response<B> {
         let mut response = Response::new(B::from(Bytes::from(self.to_json().to_string())));
         *response.status_mut() = self.status;
+        response.extensions_mut().insert(ErrorMark::from(&self));
         self.write_headers(response.headers_mut());
         response
     }

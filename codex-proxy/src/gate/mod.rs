@@ -24,13 +24,52 @@
 //! # }
 //! ```
 //!
-//! # Where it belongs
+//! [`ClientKeyLayer`] lets only those pass who present a key, as soon as there are any.
 //!
-//! Outermost but for request ids and traces.
+//! ```
+//! use bytes::Bytes;
+//! use codex_proxy::{BoxError, gate::{Admission, ClientKeyLayer, ClientKeys, KeyHolder}};
+//! use http::{Request, Response, StatusCode};
+//! use http_body_util::Full;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! #[derive(Clone)]
+//! struct OneKey;
+//!
+//! impl ClientKeys for OneKey {
+//!     async fn admit(&self, presented: Option<&str>) -> Result<Admission, BoxError> {
+//!         let holder = KeyHolder { name: "editor".into(), profile: None };
+//!         Ok(match presented {
+//!             Some("crk_example") => Admission::Known(holder),
+//!             _ => Admission::Refused,
+//!         })
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let service = ServiceBuilder::new().layer(ClientKeyLayer::new(OneKey)).service(service_fn(
+//!     |_: Request<()>| async { Ok::<_, BoxError>(Response::new(Full::<Bytes>::default())) },
+//! ));
+//! let without = Request::new(());
+//! let answer = service.clone().oneshot(without).await?;
+//! assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+//! let with = Request::builder().header("authorization", "Bearer crk_example").body(())?;
+//! assert_eq!(service.oneshot(with).await?.status(), StatusCode::OK);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where they belong
+//!
+//! The gate outermost but for request ids and traces; the keys inside of it, around every route that
+//! uses a login and around what chooses the login, which goes by the [`KeyHolder`] it finds.
 
+mod keys;
 mod layer;
 mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use keys::{Admission, ClientKeyGate, ClientKeyLayer, ClientKeys, FromNetwork, KeyHolder};
 pub use layer::{ClientGate, ClientGateLayer};

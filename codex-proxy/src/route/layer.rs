@@ -4,13 +4,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use codex_auth::{ProfileRef, RouteHint};
 use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue, Request, Response};
 use tower::{Layer, Service};
 
-use super::{ChosenProfile, ProfileTable, RouteReason, wish::Wish};
-use crate::ApiError;
+use super::{ChosenProfile, ProfileTable, RouteReason, Routed, wish::Wish};
+use crate::{ApiError, gate::KeyHolder};
 
 /// On a request: the profile that must serve it.
 pub const X_CODEX_PROFILE: HeaderName = HeaderName::from_static("x-codex-profile");
@@ -77,13 +76,11 @@ where
                 Err(error) => return Ok(error.into_response()),
             };
             tracing::Span::current().record("profile", chosen.profile.as_str());
-            let hint = RouteHint::profile(chosen.profile.clone())
-                .with_backend(chosen.backend)
-                .with_identity(chosen.identity.clone());
-            request.extensions_mut().insert(hint);
+            request.extensions_mut().insert(chosen.hint());
             request.extensions_mut().insert(reason);
             let response = ready.call(request).await?;
-            Ok(receipt(response, &chosen.profile, reason))
+            let profile = chosen.profile;
+            Ok(receipt(response, Routed { profile, reason }))
         })
     }
 }
@@ -92,22 +89,28 @@ async fn choose<T: ProfileTable, B>(
     table: &T,
     request: &mut Request<B>,
 ) -> Result<(ChosenProfile, RouteReason), ApiError> {
+    let holder = request.extensions().get::<KeyHolder>().cloned();
     let wish = Wish::take(request.headers_mut())?;
+    let wish = match holder.and_then(|holder| holder.profile) {
+        Some(profile) => Some(Wish::of_key(profile, wish)?),
+        None => wish,
+    };
     let chosen = table.choose(wish.as_ref().map(|wish| &wish.profile)).await;
     let chosen = chosen.map_err(|error| ApiError::from(&error))?;
     let reason = wish.map_or(chosen.default_reason, |wish| wish.reason);
     Ok((chosen, reason))
 }
 
-fn receipt<R>(mut response: Response<R>, profile: &ProfileRef, reason: RouteReason) -> Response<R> {
+/// What was chosen, unless a layer inside says that it had another profile serve.
+fn receipt<R>(mut response: Response<R>, chosen: Routed) -> Response<R> {
+    let routed = response.extensions().get().cloned().unwrap_or(chosen);
     let headers = response.headers_mut();
     // A profile's name has no control characters, so it always fits; UTF-8 goes as it is.
-    if let Ok(name) = HeaderValue::from_bytes(profile.as_str().as_bytes()) {
+    if let Ok(name) = HeaderValue::from_bytes(routed.profile.as_str().as_bytes()) {
         headers.insert(X_CODEX_ROUTER_PROFILE, name);
     }
-    headers.insert(
-        X_CODEX_ROUTER_REASON,
-        HeaderValue::from_static(reason.as_str()),
-    );
+    let reason = HeaderValue::from_static(routed.reason.as_str());
+    headers.insert(X_CODEX_ROUTER_REASON, reason);
+    response.extensions_mut().insert(routed);
     response
 }

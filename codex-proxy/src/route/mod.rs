@@ -1,7 +1,8 @@
 //! Which profile serves a request, and why.
 //!
-//! The first that applies: the header `x-codex-profile`, the bearer `profile:NAME`, the current
-//! profile. [`RouteLayer`] asks a [`ProfileTable`], leaves a [`RouteHint`] and the [`RouteReason`] in the request for the
+//! The first that applies: the profile that a client's key is bound to
+//! ([`KeyHolder`](crate::gate::KeyHolder)), the header `x-codex-profile`, the bearer `profile:NAME`,
+//! the current profile. [`RouteLayer`] asks a [`ProfileTable`], leaves a [`RouteHint`] and the [`RouteReason`] in the request for the
 //! layers inside, takes the router's own headers off, and writes on every answer who served and
 //! why.
 //!
@@ -48,7 +49,8 @@
 //! # Where it belongs
 //!
 //! Inside the gate, outside everything that uses a login: no layer below can move a request to
-//! another profile.
+//! another profile, but for [`FallbackLayer`](crate::fallback::FallbackLayer), right inside, which a
+//! person must have asked for.
 
 mod layer;
 mod table;
@@ -57,7 +59,7 @@ mod wish;
 pub use layer::{
     Route, RouteLayer, X_CODEX_PROFILE, X_CODEX_ROUTER_PROFILE, X_CODEX_ROUTER_REASON,
 };
-pub use table::{ChosenProfile, ProfileTable, RouteReason};
+pub use table::{ChosenProfile, ProfileTable, RouteReason, Routed};
 
 #[cfg(doc)]
 use codex_auth::RouteHint;

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use codex_auth::{Backend, CredentialError, ProfileRef};
+use codex_auth::{Backend, CredentialError, ProfileRef, RouteHint};
+use serde::Serialize;
 
 /// Knows the profiles there are.
 pub trait ProfileTable: Send + Sync + 'static {
@@ -37,18 +38,32 @@ pub struct ChosenProfile {
     pub default_reason: RouteReason,
 }
 
+impl ChosenProfile {
+    /// The hint that asks for this very login.
+    #[must_use]
+    pub fn hint(&self) -> RouteHint {
+        RouteHint::profile(self.profile.clone())
+            .with_backend(self.backend)
+            .with_identity(self.identity.clone())
+    }
+}
+
 /// Why a profile serves a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "control", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum RouteReason {
     /// It is the current profile.
     Current,
     /// The header `x-codex-profile` names it.
     Header,
-    /// The bearer token of the request names it.
+    /// The key of the client is bound to it, or the bearer token of the request names it.
     Key,
     /// There is no current profile; the live login serves.
     LiveLogin,
+    /// The current profile could not serve it, and the settings name this one for that.
+    Fallback,
 }
 
 impl RouteReason {
@@ -60,6 +75,36 @@ impl RouteReason {
             Self::Header => "header",
             Self::Key => "key",
             Self::LiveLogin => "live-login",
+            Self::Fallback => "fallback",
+        }
+    }
+}
+
+/// Left in an answer's extensions: which profile served it, and why. A layer inside
+/// [`RouteLayer`](super::RouteLayer) that had another one serve it says so in the same way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Routed {
+    /// The profile.
+    pub profile: ProfileRef,
+    /// Why it was that one.
+    pub reason: RouteReason,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_written_in_json_as_in_its_header() {
+        for reason in [
+            RouteReason::Current,
+            RouteReason::Header,
+            RouteReason::Key,
+            RouteReason::LiveLogin,
+            RouteReason::Fallback,
+        ] {
+            let json = serde_json::to_value(reason).unwrap();
+            assert_eq!(json, reason.as_str());
         }
     }
 }

@@ -1,5 +1,5 @@
 use codex_auth::ProfileRef;
-use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, StatusCode, header::AUTHORIZATION};
 
 use super::{RouteReason, X_CODEX_PROFILE};
 use crate::ApiError;
@@ -23,6 +23,19 @@ impl Wish {
             .as_deref()
             .and_then(|token| token.strip_prefix("profile:"));
         Ok(named.map(|name| Self::new(name.trim(), RouteReason::Key)))
+    }
+
+    /// The profile that a key is bound to, of which nothing in the request can lead away.
+    pub(super) fn of_key(profile: ProfileRef, named: Option<Self>) -> Result<Self, ApiError> {
+        if named.is_some_and(|named| named.profile != profile) {
+            let message =
+                "the client key is bound to another profile than the one that is asked for";
+            return Err(ApiError::invalid_request("profile_not_allowed", message)
+                .with_status(StatusCode::FORBIDDEN)
+                .with_param(X_CODEX_PROFILE.as_str()));
+        }
+        let reason = RouteReason::Key;
+        Ok(Self { profile, reason })
     }
 
     fn new(name: &str, reason: RouteReason) -> Self {

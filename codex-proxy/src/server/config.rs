@@ -1,10 +1,11 @@
-use std::{io, net::SocketAddr, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Extension, Router};
 use codex_auth::CredentialProvider;
 use tokio::net::TcpListener;
 
 use super::{
+    keys::AnyKeys,
     router,
     serve::Bound,
     stack::{Limits, Stack},
@@ -12,11 +13,16 @@ use super::{
 #[cfg(feature = "control")]
 use crate::control::Control;
 use crate::{
+    BoxError,
     chat::ReasoningFormat,
     conversation::ConversationLayer,
+    fallback::FallbackRules,
+    gate::{Admission, ClientGateLayer, ClientKeyLayer, ClientKeys, FromNetwork},
+    requests::RequestLog,
     responses::memory::ResponseMemory,
     route::ProfileTable,
     upstream::{Targets, Upstream, WorkspaceLayer, client_builder},
+    usage::UsageSink,
     ws::Connections,
 };
 
@@ -24,13 +30,13 @@ use crate::{
 #[derive(Debug)]
 pub struct Server {
     router: Router,
+    keys: AnyKeys,
     connections: Connections,
     #[cfg(feature = "control")]
     control: Option<Control>,
 }
 
 /// Sets up a [`Server`]; every setting has a default.
-#[derive(Debug)]
 pub struct ServerBuilder<P> {
     profiles: P,
     client: Option<reqwest::Client>,
@@ -41,6 +47,11 @@ pub struct ServerBuilder<P> {
     memory: Option<ResponseMemory>,
     #[cfg(feature = "control")]
     control: Option<Control>,
+    requests: Option<RequestLog>,
+    fallback: Option<Arc<dyn FallbackRules>>,
+    keys: AnyKeys,
+    hosts: Vec<String>,
+    usage: Option<Arc<dyn UsageSink>>,
 }
 
 /// Why there is no server.
@@ -50,9 +61,15 @@ pub enum ServerError {
     /// The HTTP client could not be set up: look at the certificate and proxy settings.
     #[error("the HTTP client could not be set up")]
     Client(#[source] reqwest::Error),
-    /// Anybody in the network could use the logins.
-    #[error("{0} is not a loopback address: the router serves this machine alone")]
+    /// Anybody in the network could use the logins: make a key first, which clients have to present.
+    #[error(
+        "{0} is not a loopback address, and without a client key the router serves this machine \
+         alone: `codex-router key create NAME` makes one"
+    )]
     NotLoopback(SocketAddr),
+    /// Whether there are keys cannot be found out: look at `router/state.json`.
+    #[error("the client keys cannot be read, without which only this machine is served")]
+    Keys(#[source] BoxError),
     /// Stop whatever holds the address, or choose another with `--listen`.
     #[error("cannot listen on {address}")]
     Bind {
@@ -80,6 +97,11 @@ impl Server {
             memory: Some(ResponseMemory::new()),
             #[cfg(feature = "control")]
             control: None,
+            requests: None,
+            fallback: None,
+            keys: AnyKeys::default(),
+            hosts: Vec::new(),
+            usage: None,
         }
     }
 
@@ -88,13 +110,19 @@ impl Server {
         self.router
     }
 
-    /// Listens on a loopback address; port 0 chooses a free one.
+    /// Listens on an address, which is a loopback one unless there are client keys; port 0 chooses
+    /// a free one.
     ///
     /// # Errors
-    /// [`ServerError::NotLoopback`] and [`ServerError::Bind`].
-    pub async fn bind(self, address: SocketAddr) -> Result<Bound, ServerError> {
+    /// [`ServerError::NotLoopback`], [`ServerError::Keys`] and [`ServerError::Bind`].
+    pub async fn bind(mut self, address: SocketAddr) -> Result<Bound, ServerError> {
         if !address.ip().is_loopback() {
-            return Err(ServerError::NotLoopback(address));
+            let admission = self.keys.admit(None).await.map_err(ServerError::Keys)?;
+            if admission == Admission::Open {
+                return Err(ServerError::NotLoopback(address));
+            }
+            // When the last key is revoked, the network must not come in without one.
+            self.router = self.router.layer(Extension(FromNetwork));
         }
         let bind_error = |source| ServerError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind_error)?;
@@ -171,6 +199,50 @@ where
         }
     }
 
+    /// Hands what is read of the limits of accounts, in headers and in events, to this sink, such as
+    /// a `ProfileStore`. Default: nobody.
+    #[must_use]
+    pub fn usage(self, sink: impl UsageSink) -> Self {
+        Self {
+            usage: Some(Arc::new(sink)),
+            ..self
+        }
+    }
+
+    /// Lists requests there. Default: nowhere.
+    #[must_use]
+    pub fn request_log(self, log: RequestLog) -> Self {
+        Self {
+            requests: Some(log),
+            ..self
+        }
+    }
+
+    /// Has other profiles serve what the current one could not, as these rules say: those of a
+    /// `ProfileStore`, for one. Default: never.
+    #[must_use]
+    pub fn fallback(self, rules: impl FallbackRules) -> Self {
+        Self {
+            fallback: Some(Arc::new(rules)),
+            ..self
+        }
+    }
+
+    /// Asks these for the keys that clients have to present. Default: none is needed, and only
+    /// this machine is served.
+    #[must_use]
+    pub fn client_keys(self, keys: impl ClientKeys) -> Self {
+        let keys = AnyKeys::new(keys);
+        Self { keys, ..self }
+    }
+
+    /// Answers to these names and addresses too, besides those of loopback.
+    #[must_use]
+    pub fn hosts(self, hosts: impl IntoIterator<Item = String>) -> Self {
+        let hosts = hosts.into_iter().collect();
+        Self { hosts, ..self }
+    }
+
     /// Stacks the layers.
     ///
     /// # Errors
@@ -193,7 +265,12 @@ where
             connections: connections.clone(),
             reasoning: self.reasoning,
             memory: self.memory,
+            requests: self.requests,
+            fallback: self.fallback,
+            usage: self.usage,
             limits: self.limits,
+            gate: ClientGateLayer::loopback().with_hosts(self.hosts),
+            keys: ClientKeyLayer::new(self.keys.clone()),
         };
         #[cfg(feature = "control")]
         let page = match &self.control {
@@ -204,9 +281,20 @@ where
         let page = router::welcome();
         Ok(Server {
             router: router::router(&stack, page),
+            keys: self.keys,
             connections,
             #[cfg(feature = "control")]
             control: self.control,
         })
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for ServerBuilder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field("profiles", &self.profiles)
+            .field("targets", &self.targets)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }

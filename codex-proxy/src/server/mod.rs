@@ -19,6 +19,8 @@
 
 mod config;
 mod decode;
+mod fallback;
+mod keys;
 mod profiles;
 mod router;
 mod serve;

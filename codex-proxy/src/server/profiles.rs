@@ -1,9 +1,14 @@
-//! The profile store as the table that the route layer asks.
+//! The profile store as what the layers ask for profiles and keys, and as the keeper of quotas.
 
-use codex_auth::{AuthMode, CredentialError, ProfileRef};
-use codex_profiles::{Condition, Profile, ProfileStore, RouteSource};
+use codex_auth::{AuthMode, CredentialError, ProfileRef, usage::Reading};
+use codex_profiles::{Condition, Profile, ProfileStore, RouteSource, keys};
 
-use crate::route::{ChosenProfile, ProfileTable, RouteReason};
+use crate::{
+    BoxError,
+    gate::{Admission, ClientKeys, KeyHolder},
+    route::{ChosenProfile, ProfileTable, RouteReason},
+    usage::{UsageOwner, UsageSink},
+};
 
 impl ProfileTable for ProfileStore {
     async fn choose(&self, wanted: Option<&ProfileRef>) -> Result<ChosenProfile, CredentialError> {
@@ -36,6 +41,33 @@ impl ProfileTable for ProfileStore {
         }
         let live = self.choose(None).await;
         live.map(|chosen| vec![chosen.profile]).unwrap_or_default()
+    }
+}
+
+impl ClientKeys for ProfileStore {
+    async fn admit(&self, presented: Option<&str>) -> Result<Admission, BoxError> {
+        let admission = Self::admit(self, presented).await?;
+        Ok(match admission {
+            keys::Admission::Open => Admission::Open,
+            keys::Admission::Known { name, profile } => Admission::Known(KeyHolder {
+                name,
+                profile: profile.map(|profile| ProfileRef::new(&*profile)),
+            }),
+            _ => Admission::Refused,
+        })
+    }
+}
+
+/// Readings are kept by identity: what is told of a login that nobody knows is left.
+impl UsageSink for ProfileStore {
+    fn record(&self, owner: &UsageOwner, reading: &Reading) {
+        if let Some(identity) = &owner.identity {
+            self.record_usage(&owner.profile, identity, reading);
+        }
+    }
+
+    fn served(&self, _: &UsageOwner) {
+        self.note_request();
     }
 }
 

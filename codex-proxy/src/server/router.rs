@@ -1,7 +1,7 @@
 //! Which path is served by which service.
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     response::IntoResponse as _,
     routing::{any_service, get, get_service, post_service},
@@ -12,7 +12,7 @@ use serde_json::json;
 use tower::{ServiceExt as _, service_fn, util::BoxCloneSyncService};
 
 use super::stack::{Answering, Stack};
-use crate::{ApiError, route::ProfileTable, ws::is_handshake};
+use crate::{ApiError, gate::FromNetwork, route::ProfileTable, ws::is_handshake};
 
 /// The whole of the server.
 ///
@@ -32,7 +32,7 @@ where
     let chat = post_service(stack.routed(stack.chat())).get_service(passed_on.clone());
     let model = get_service(models.clone()).delete_service(passed_on.clone());
     let profiles = stack.profiles.clone();
-    let routes = Router::new()
+    let logins = Router::new()
         .route("/v1/responses", responses)
         .route("/v1/chat/completions", chat)
         .route(
@@ -42,15 +42,24 @@ where
         .route("/v1/models", get_service(models))
         .route("/v1/models/{*id}", model)
         .route("/v1/{*path}", any_service(passed_on))
+        .method_not_allowed_fallback(method_not_allowed)
+        // around all that uses a login, and what answers in its place
+        .layer(stack.keys.clone());
+    let routes = logins
         .route(
             "/healthz",
             get(async || axum::Json(json!({"status": "ok"}))),
         )
-        .route("/readyz", get(async move || readiness(&profiles).await))
+        .route(
+            "/readyz",
+            get(async move |from_network: Option<Extension<FromNetwork>>| {
+                readiness(&profiles, from_network.is_some()).await
+            }),
+        )
         .merge(page)
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found);
-    Router::new().fallback_service(Stack::<P>::outer(routes))
+    Router::new().fallback_service(stack.outer(routes))
 }
 
 /// What stands at `/` without a page.
@@ -76,7 +85,8 @@ fn upgrade_or_refuse(upgrades: Answering) -> Answering {
     }))
 }
 
-async fn readiness(profiles: &impl ProfileTable) -> Response<Body> {
+/// Which profiles there are is nobody's business in the network.
+async fn readiness(profiles: &impl ProfileTable, from_network: bool) -> Response<Body> {
     let ready: Vec<String> = profiles
         .ready()
         .await
@@ -88,11 +98,11 @@ async fn readiness(profiles: &impl ProfileTable) -> Response<Body> {
     } else {
         StatusCode::OK
     };
-    (
-        status,
-        axum::Json(json!({"ready": !ready.is_empty(), "profiles": ready})),
-    )
-        .into_response()
+    let mut told = json!({"ready": !ready.is_empty()});
+    if !from_network {
+        told["profiles"] = json!(ready);
+    }
+    (status, axum::Json(told)).into_response()
 }
 
 async fn method_not_allowed(method: Method) -> Response<Body> {

@@ -1,3 +1,5 @@
+#[cfg(feature = "control")]
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{Router, body::Body};
@@ -16,7 +18,7 @@ use tokio::{
 use tower::ServiceExt as _;
 
 #[cfg(feature = "control")]
-use crate::control::Control;
+use crate::control::{Control, FromElsewhere};
 use crate::ws::Connections;
 
 /// How long streams under way may go on after the server was told to stop.
@@ -57,7 +59,7 @@ impl Bound {
     #[cfg(feature = "control")]
     pub(super) fn with_control(self, control: Option<Control>) -> Self {
         if let Some(control) = &control {
-            control.set_address(format!("http://{}", self.address));
+            control.set_address(format!("http://{}", from_this_machine(self.address)));
         }
         Self { control, ..self }
     }
@@ -107,6 +109,31 @@ impl Bound {
     }
 }
 
+#[cfg(feature = "control")]
+fn is_from_here(stream: &TcpStream) -> bool {
+    let peer = stream.peer_addr();
+    peer.is_ok_and(|peer| peer.ip().to_canonical().is_loopback())
+}
+
+#[cfg(feature = "control")]
+fn marked<B>(mut request: Request<B>, is_from_here: bool) -> Request<B> {
+    if !is_from_here {
+        request.extensions_mut().insert(FromElsewhere);
+    }
+    request
+}
+
+/// An address that stands for all of them is none to connect to.
+#[cfg(feature = "control")]
+fn from_this_machine(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}
+
 /// Cuts the upgraded connections, which run on tasks of their own, when it is dropped.
 struct Cut(Connections);
 
@@ -126,9 +153,13 @@ fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let service = router
-        .clone()
-        .map_request(|request: Request<_>| request.map(Body::new));
+    #[cfg(feature = "control")]
+    let is_from_here = is_from_here(&stream);
+    let service = router.clone().map_request(move |request: Request<_>| {
+        #[cfg(feature = "control")]
+        let request = marked(request, is_from_here);
+        request.map(Body::new)
+    });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()

@@ -1,6 +1,6 @@
 //! What stands around what, and why.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -17,19 +17,23 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-use super::decode::decode;
+use super::{decode::decode, keys::AnyKeys};
 use crate::{
     BoxError,
-    auth::CodexAuthLayer,
+    auth::{CodexAuthLayer, ReplayBody},
     chat::{ChatCompletionsLayer, ReasoningFormat},
     completions::CompletionsLayer,
     conversation::ConversationLayer,
     error::ErrorLayer,
-    gate::ClientGateLayer,
+    fallback::{FallbackLayer, FallbackRules},
+    gate::{ClientGateLayer, ClientKeyLayer},
+    meter::MeterLayer,
     models::Models,
+    requests::{NotedBody, RequestLog, RequestLogLayer},
     responses::{ResponsesLayer, StoredResponsesLayer, memory::ResponseMemory},
     route::{ProfileTable, RouteLayer},
     upstream::{ConnectRetry, Upstream, WorkspaceLayer},
+    usage::{UsageLayer, UsageSink},
     ws::{BridgeLayer, Connections, UpgradeLayer},
 };
 
@@ -40,7 +44,6 @@ pub(super) type Answering =
     BoxCloneSyncService<Request<Body>, Response<Body>, std::convert::Infallible>;
 
 /// What the layers are made of.
-#[derive(Debug)]
 pub(super) struct Stack<P> {
     pub(super) profiles: P,
     pub(super) upstream: Upstream,
@@ -51,7 +54,15 @@ pub(super) struct Stack<P> {
     pub(super) reasoning: ReasoningFormat,
     /// Answers to clients that are not Codex.
     pub(super) memory: Option<ResponseMemory>,
+    /// Where requests are listed, if anywhere.
+    pub(super) requests: Option<RequestLog>,
+    /// Who serves in the place of the current profile, if anybody may.
+    pub(super) fallback: Option<Arc<dyn FallbackRules>>,
+    /// Where goes what is read of the limits of accounts.
+    pub(super) usage: Option<Arc<dyn UsageSink>>,
     pub(super) limits: Limits,
+    pub(super) gate: ClientGateLayer,
+    pub(super) keys: ClientKeyLayer<AnyKeys>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +85,7 @@ where
     P: CredentialProvider + ProfileTable + Clone,
 {
     /// The rings around everything, whatever the path.
-    pub(super) fn outer<S>(routes: S) -> Answering
+    pub(super) fn outer<S>(&self, routes: S) -> Answering
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible>
             + Clone
@@ -97,14 +108,42 @@ where
             // method and path, never a query or a body
             .layer(TraceLayer::new_for_http().make_span_with(span))
             // nothing on disk is touched before it says yes
-            .layer(ClientGateLayer::loopback())
+            .layer(self.gate.clone())
             .service(routes);
         BoxCloneSyncService::new(service)
     }
 
     /// Which profile serves: decided once, above every layer that uses a login.
     pub(super) fn routed(&self, service: Answering) -> Answering {
-        BoxCloneSyncService::new(RouteLayer::new(self.profiles.clone()).layer(service))
+        let service = self.falling_back(service);
+        let routed = RouteLayer::new(self.profiles.clone()).layer(service);
+        self.listed(BoxCloneSyncService::new(routed))
+    }
+
+    /// Around the choice of a profile, so that what has none is listed too.
+    fn listed(&self, service: Answering) -> Answering {
+        let Some(log) = &self.requests else {
+            return service;
+        };
+        let service = ServiceBuilder::new()
+            .map_response(boxed)
+            .layer(RequestLogLayer::new(log.clone()))
+            .map_request(|request: Request<NotedBody<Body>>| request.map(Body::new))
+            .service(service);
+        BoxCloneSyncService::new(service)
+    }
+
+    /// Around everything that a profile may fail at, so that another one begins anew.
+    fn falling_back(&self, service: Answering) -> Answering {
+        let Some(rules) = &self.fallback else {
+            return service;
+        };
+        let layer = FallbackLayer::new(self.profiles.clone(), rules.clone());
+        let service = ServiceBuilder::new()
+            .layer(layer.with_body_limit(self.limits.body_bytes))
+            .map_request(|request: Request<ReplayBody<Body>>| request.map(Body::new))
+            .service(service);
+        BoxCloneSyncService::new(service)
     }
 
     /// `/v1/chat/completions`: translated for a ChatGPT login.
@@ -155,14 +194,17 @@ where
     /// `/v1/responses` over WebSocket: switches protocols once the upstream has, or serves other
     /// clients than Codex turn by turn, each as a request to `turns`.
     pub(super) fn upgrades(&self, turns: Answering) -> Answering {
+        let upgrade = UpgradeLayer::new(self.profiles.clone())
+            .with_conversations(self.conversations.clone())
+            .with_connections(self.connections.clone());
+        let upgrade = match &self.usage {
+            Some(sink) => upgrade.with_usage(sink.clone()),
+            None => upgrade,
+        };
         let service = ServiceBuilder::new()
             // who speaks like the public API is not understood by the ChatGPT backend
             .layer(BridgeLayer::new(turns).with_connections(self.connections.clone()))
-            .layer(
-                UpgradeLayer::new(self.profiles.clone())
-                    .with_conversations(self.conversations.clone())
-                    .with_connections(self.connections.clone()),
-            )
+            .layer(upgrade)
             .service(self.credentialed());
         self.answering(BoxCloneSyncService::new(service))
     }
@@ -199,12 +241,16 @@ where
                 CodexAuthLayer::new(self.profiles.clone())
                     .with_replay_limit(self.limits.body_bytes),
             )
+            // what its answers tell of the limits of the login that was sent
+            .option_layer(self.usage.clone().map(UsageLayer::new))
             // per login, once; outside the retry, since it is a call of its own
             .layer(self.workspaces.clone())
             // below the login, so that a second connection carries the same one
             .layer(RetryLayer::new(ConnectRetry::default()))
             // to the response head, per attempt; a stream has its idle gap
             .layer(TimeoutLayer::new(self.limits.head))
+            // what the upstream itself says, before anything makes something else of it
+            .layer(MeterLayer::new())
             .service(self.upstream.clone());
         BoxCloneSyncService::new(service)
     }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 const ORIGINATOR: HeaderName = HeaderName::from_static("originator");
 /// How this program calls itself to the servers.
 const OUR_ORIGINATOR: &str = "codex_router";
-const OUR_USER_AGENT: &str = concat!("codex_router/", env!("CARGO_PKG_VERSION"));
+pub(crate) const OUR_USER_AGENT: &str = concat!("codex_router/", env!("CARGO_PKG_VERSION"));
 
 /// Meant for one connection only (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 8] = [

@@ -27,6 +27,7 @@ mod workspace;
 
 pub use body::Coalesce;
 pub use connect::{ConnectRetry, client_builder};
+pub(crate) use headers::OUR_USER_AGENT;
 pub use headers::is_codex_client;
 pub use service::Upstream;
 pub use target::{InvalidBaseUrl, Targets};

@@ -51,6 +51,15 @@ impl Targets {
     }
 
     pub(super) fn accounts_check(&self) -> Url {
+        self.of_account("accounts/check")
+    }
+
+    /// Where an account's limits are told.
+    pub(crate) fn usage(&self) -> Url {
+        self.of_account("usage")
+    }
+
+    fn of_account(&self, path: &str) -> Url {
         let mut url = self.chatgpt.clone();
         // The path style depends on the base (wire reference 8.5).
         let style = if url.path().contains("/backend-api") {
@@ -58,7 +67,7 @@ impl Targets {
         } else {
             "api/codex"
         };
-        url.set_path(&format!("{}/{style}/accounts/check", self.chatgpt.path()));
+        url.set_path(&format!("{}/{style}/{path}", self.chatgpt.path()));
         url
     }
 
@@ -153,6 +162,19 @@ mod tests {
         assert_eq!(
             resolve(Backend::OpenAi, uri).unwrap(),
             "http://o.example/v1/responses?x=1"
+        );
+    }
+
+    #[test]
+    fn questions_about_an_account_go_where_the_base_has_them() {
+        let usage = |base| String::from(Targets::new(base, "http://o.example/v1").unwrap().usage());
+        assert_eq!(
+            usage("http://c.example/backend-api"),
+            "http://c.example/backend-api/wham/usage"
+        );
+        assert_eq!(
+            usage("http://c.example/other"),
+            "http://c.example/other/api/codex/usage"
         );
     }
 

@@ -1,13 +1,18 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, sync::Arc};
 
-use codex_auth::{ProfileRef, RouteHint};
+use codex_auth::{ProfileRef, RouteHint, usage::Reading};
+use jiff::Timestamp;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use super::turn::{Step, Turns, kind_of};
+use super::{
+    listed::ListedTurns,
+    turn::{Step, Turns, kind_of},
+};
 use crate::{
     ApiError,
     conversation::Passage,
     route::{ProfileTable, RouteReason},
+    usage::{UsageOwner, UsageSink},
 };
 
 /// Which profile a connection was made for.
@@ -46,7 +51,37 @@ pub(super) struct Course<T> {
     destination: Destination<T>,
     /// Where accounts have state of their own.
     passage: Option<Passage>,
+    limits: Option<LimitsOf>,
     pub(super) turns: Turns,
+    pub(super) listed: ListedTurns,
+}
+
+/// Where goes what is told of the limits of the login that a connection was made with.
+#[derive(Clone)]
+pub(super) struct LimitsOf {
+    owner: UsageOwner,
+    sink: Arc<dyn UsageSink>,
+}
+
+impl LimitsOf {
+    pub(super) fn new(hint: &RouteHint, sink: Arc<dyn UsageSink>) -> Option<Self> {
+        let owner = UsageOwner::of_hint(hint)?;
+        Some(Self { owner, sink })
+    }
+
+    fn read(&self, message: &str) {
+        if let Some(reading) = Reading::of_event(message, Timestamp::now()) {
+            self.sink.record(&self.owner, &reading);
+        }
+    }
+}
+
+impl fmt::Debug for LimitsOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LimitsOf")
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a message of the client does not go upstream.
@@ -59,12 +94,43 @@ pub(super) enum Stop {
 }
 
 impl<T: ProfileTable> Course<T> {
-    pub(super) fn new(destination: Destination<T>, passage: Option<Passage>) -> Self {
+    pub(super) fn new(
+        destination: Destination<T>,
+        passage: Option<Passage>,
+        listed: ListedTurns,
+    ) -> Self {
         Self {
             destination,
             passage,
+            limits: None,
             turns: Turns::new(),
+            listed,
         }
+    }
+
+    pub(super) fn with_limits(self, limits: Option<LimitsOf>) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// What a message of the upstream means for the turn. What it tells of limits is taken note of:
+    /// no other message is read for that.
+    pub(super) fn heard(&self, message: &Message) -> Step {
+        let text = message.to_text().unwrap_or_default();
+        let step = self.step_of(text);
+        self.listed.heard(text, step);
+        step
+    }
+
+    fn step_of(&self, text: &str) -> Step {
+        let Some(kind) = kind_of(text) else {
+            return Step::Goes;
+        };
+        if let Some(limits) = &self.limits
+            && matches!(&*kind, "codex.rate_limits" | "error")
+        {
+            limits.read(text);
+        }
+        Step::of_kind(&kind)
     }
 
     /// What of a client's message goes upstream: as a rule all of it, as it is.
@@ -79,8 +145,12 @@ impl<T: ProfileTable> Course<T> {
             .passage
             .as_ref()
             .map(|passage| passage.portable(&message));
-        let portable = portable.transpose().map_err(Stop::Refused)?;
+        let portable = portable.transpose().map_err(|error| {
+            self.listed.refuse(&message, &error);
+            Stop::Refused(error)
+        })?;
         self.turns.begin();
+        self.listed.begin(&message);
         Ok(match portable {
             Some(Cow::Owned(rest)) => rest.into(),
             Some(Cow::Borrowed(_)) | None => message,
@@ -101,6 +171,9 @@ impl<T: ProfileTable> Course<T> {
         }
         if let (Some(passage), Step::Answered) = (&self.passage, step) {
             passage.arrived();
+        }
+        if let Some(limits) = &self.limits {
+            limits.sink.served(&limits.owner);
         }
         self.turns.end();
     }

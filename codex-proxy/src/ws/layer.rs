@@ -1,5 +1,6 @@
 use std::{
-    mem,
+    fmt, mem,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -14,20 +15,22 @@ use tracing::Instrument as _;
 
 use super::{
     Connections, Handshake,
-    course::{Course, Destination},
+    course::{Course, Destination, LimitsOf},
     extension::Compression,
     handshake::{Offer, unless_without_websocket},
+    listed::ListedTurns,
     relay::Relay,
     socket::Socket,
 };
-use crate::{BoxError, conversation::ConversationLayer, route::ProfileTable};
+use crate::{BoxError, conversation::ConversationLayer, route::ProfileTable, usage::UsageSink};
 
 /// Lets clients go on over WebSocket; see the [module](super).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct UpgradeLayer<T> {
     table: T,
     conversations: ConversationLayer,
     connections: Connections,
+    usage: Option<Arc<dyn UsageSink>>,
 }
 
 impl<T> UpgradeLayer<T> {
@@ -37,6 +40,16 @@ impl<T> UpgradeLayer<T> {
             table,
             conversations: ConversationLayer::new(),
             connections: Connections::new(),
+            usage: None,
+        }
+    }
+
+    /// Hands what the upstream tells of limits in the middle of a connection to this sink.
+    #[must_use]
+    pub fn with_usage(self, sink: Arc<dyn UsageSink>) -> Self {
+        Self {
+            usage: Some(sink),
+            ..self
         }
     }
 
@@ -56,6 +69,16 @@ impl<T> UpgradeLayer<T> {
             connections,
             ..self
         }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for UpgradeLayer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpgradeLayer")
+            .field("table", &self.table)
+            .field("conversations", &self.conversations)
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,7 +139,9 @@ impl<T: ProfileTable> UpgradeLayer<T> {
         let (mut parts, body) = request.into_parts();
         let passage = self.conversations.passage(&mut parts);
         let hint = parts.extensions.get().cloned().unwrap_or_default();
+        let limits = self.usage.and_then(|sink| LimitsOf::new(&hint, sink));
         let destination = Destination::new(self.table, hint, parts.extensions.get());
+        let listed = ListedTurns::of(&parts.extensions);
 
         let mut response = inner.call(Request::from_parts(parts, body)).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -126,7 +151,7 @@ impl<T: ProfileTable> UpgradeLayer<T> {
         let compression = handshake.accepted_by(response.headers())?;
         let upstream = hyper::upgrade::on(&mut response);
         let upstream = Side::new(upstream, Role::Client, compression);
-        let course = Course::new(destination, passage);
+        let course = Course::new(destination, passage, listed).with_limits(limits);
         self.connections.spawn(|stopping| {
             let relay = relay(client, upstream, course, stopping);
             relay.instrument(tracing::Span::current())

@@ -18,6 +18,8 @@
 //!   is sent is not compressed, since it is near. A message is 64 MiB at most, inflated; a larger
 //!   one closes the connection with 1009. An idle connection keeps nothing for it but the window of
 //!   an upstream that wants one, about 40 KiB.
+//! - **Each turn is a request** of the list that the handshake would be in
+//!   ([`requests`](crate::requests)). Of what the upstream says, its last message alone is read.
 //!
 //! Other clients' messages are not for the ChatGPT backend: [`bridge`] serves them turn by turn.
 //!
@@ -57,6 +59,7 @@
 //!
 //! # Caveats
 //!
+//! No turn falls back to another profile ([`fallback`](crate::fallback)), whatever the settings.
 //! HTTP/1.1 alone: WebSocket over HTTP/2 (RFC 8441) is not offered. A connection outlives the call
 //! that made it: [`Connections`] ends it in good order.
 
@@ -67,6 +70,7 @@ mod end;
 mod extension;
 mod handshake;
 mod layer;
+mod listed;
 mod relay;
 mod socket;
 mod turn;

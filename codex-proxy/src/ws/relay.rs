@@ -55,6 +55,7 @@ impl<T: ProfileTable> Relay<T> {
         tracing::debug!(end = end.name(), "a WebSocket connection ends");
         let in_turn = !self.course.turns.at_border();
         let goodbye = end.goodbye(in_turn);
+        self.course.listed.broke(goodbye.told.as_ref());
         let client = close(&mut client, goodbye.told, goodbye.to_client);
         let upstream = close(&mut upstream, None, goodbye.to_upstream);
         join(client, upstream).await;
@@ -119,7 +120,7 @@ impl<T: ProfileTable> Relay<T> {
                 Some(Err(error)) => return End::of_upstream(&error),
                 None => return End::UpstreamLost,
             };
-            let step = message.to_text().map_or(Step::Goes, Step::of);
+            let step = self.course.heard(&message);
             if step == Step::Failed && self.course.was_unreadable(&message) {
                 return End::Unreadable;
             }
@@ -212,7 +213,7 @@ mod tests {
     use super::*;
     use crate::{
         route::{ChosenProfile, RouteReason},
-        ws::course::Destination,
+        ws::{course::Destination, listed::ListedTurns},
     };
 
     const TURN: &str = r#"{"type":"response.create"}"#;
@@ -242,7 +243,11 @@ mod tests {
     /// The same, before they speak WebSocket.
     async fn raw_ends(stopping: CancellationToken) -> (DuplexStream, DuplexStream) {
         let hint = RouteHint::profile(ProfileRef::new("work"));
-        let course = Course::new(Destination::new(AlwaysWork, hint, None), None);
+        let course = Course::new(
+            Destination::new(AlwaysWork, hint, None),
+            None,
+            ListedTurns::of(&http::Extensions::new()),
+        );
         let (client, near) = duplex(1 << 16);
         let (far, upstream) = duplex(1 << 16);
         let (near, far) = (

@@ -47,7 +47,11 @@ pub(super) enum Step {
 
 impl Step {
     pub(super) fn of(message: &str) -> Self {
-        match kind_of(message).and_then(|kind| Ending::of(&kind)) {
+        kind_of(message).map_or(Self::Goes, |kind| Self::of_kind(&kind))
+    }
+
+    pub(super) fn of_kind(kind: &str) -> Self {
+        match Ending::of(kind) {
             Some(Ending::Completed | Ending::Incomplete) => Self::Answered,
             Some(Ending::Failed) => Self::Failed,
             None => Self::Goes,

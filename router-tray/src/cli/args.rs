@@ -7,7 +7,12 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{export::Export, import::Import};
+use super::{
+    attach::{Attach, Detach},
+    export::Export,
+    import::Import,
+    key::Key,
+};
 
 /// Switch between your Codex logins, and serve the chosen one on localhost.
 ///
@@ -31,6 +36,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ADDR")]
         listen: Option<SocketAddr>,
     },
+    /// Open the page of the router that runs, in a browser
+    Open {
+        /// Print the address in place of opening it; it works once, for five minutes
+        #[arg(long)]
+        print: bool,
+    },
     /// Show the profiles
     List {
         /// As JSON, for programs
@@ -39,6 +50,14 @@ pub(crate) enum Command {
         /// The homes of Codex on this machine instead, and logins that are in two of them
         #[arg(long)]
         homes: bool,
+    },
+    /// Ask OpenAI how much of their limits profiles have used
+    Usage {
+        /// The profile's name [default: all of them]
+        name: Option<String>,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
     },
     /// Print the name of the current profile
     Current,
@@ -93,6 +112,13 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Send Codex's model traffic through the router, so that it follows every switch
+    Attach(Attach),
+    /// Let Codex go to OpenAI by itself again, with the settings it had before
+    Detach(Detach),
+    /// Keys that clients of the router present
+    #[command(subcommand)]
+    Key(Key),
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use codex_profiles::{
     report::{LoginState, ProfileReport},
 };
 
-use super::{exit::Failure, text};
+use super::{exit::Failure, text, usage};
 
 /// `list`: a table for people, or the report as JSON.
 pub(crate) async fn list(store: &ProfileStore, json: bool) -> Result<(), Failure> {
@@ -23,7 +23,7 @@ pub(crate) async fn list(store: &ProfileStore, json: bool) -> Result<(), Failure
             text::path(&report.codex_home.join("profiles"))
         )?;
     }
-    let rows: Vec<[String; 4]> = report.profiles.iter().map(row).collect();
+    let rows: Vec<[String; 5]> = report.profiles.iter().map(row).collect();
     for line in columns(&rows) {
         writeln!(out, "{line}")?;
     }
@@ -42,17 +42,17 @@ pub(crate) async fn current(store: &ProfileStore) -> Result<(), Failure> {
 }
 
 /// A line for each row, its columns under one another. What is in a cell may be somebody else's.
-pub(crate) fn columns(rows: &[[String; 4]]) -> Vec<String> {
-    let shown = |row: &[String; 4]| {
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let shown = |row: &[String; N]| {
         row.each_ref()
             .map(|cell| text::shown(cell).replace('\n', " "))
     };
-    let rows: Vec<[String; 4]> = rows.iter().map(shown).collect();
-    let widths: [usize; 4] = std::array::from_fn(|column| {
+    let rows: Vec<[String; N]> = rows.iter().map(shown).collect();
+    let widths: [usize; N] = std::array::from_fn(|column| {
         let cells = rows.iter().map(|row| width(&row[column]));
         cells.max().unwrap_or(0)
     });
-    let line = |row: &[String; 4]| {
+    let line = |row: &[String; N]| {
         let cells = row
             .iter()
             .zip(widths)
@@ -62,7 +62,7 @@ pub(crate) fn columns(rows: &[[String; 4]]) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-fn row(profile: &ProfileReport) -> [String; 4] {
+fn row(profile: &ProfileReport) -> [String; 5] {
     let mark = if profile.current { '*' } else { ' ' };
     let email = profile
         .email
@@ -78,6 +78,11 @@ fn row(profile: &ProfileReport) -> [String; 4] {
         format!("{mark} {}", profile.name),
         text::fact(&who.unwrap_or_default()),
         text::fact(&plan.unwrap_or_default()),
+        profile
+            .usage
+            .as_ref()
+            .map(usage::binding)
+            .unwrap_or_default(),
         state(profile),
     ]
 }

@@ -1,13 +1,16 @@
 //! The command line.
 
 mod args;
+pub(crate) mod attach;
 pub(crate) mod client;
 mod exit;
 mod export;
 mod homes;
 mod import;
+mod key;
 mod list;
 mod login;
+mod open;
 mod out;
 mod passphrase;
 mod profiles;
@@ -17,8 +20,9 @@ mod sign_out;
 mod stop;
 mod switch;
 mod text;
+mod usage;
 
-use std::{io::IsTerminal as _, process::ExitCode};
+use std::process::ExitCode;
 
 use codex_profiles::{CodexHome, ProfileStore};
 
@@ -26,12 +30,12 @@ pub(crate) use args::Cli;
 use args::Command;
 pub(crate) use exit::Failure;
 #[cfg(feature = "gui")]
-pub(crate) use serve::{announce, offer_page};
+pub(crate) use serve::{announce, offer_page, second_start};
 pub(crate) use stop::stop_signal;
 
 /// Runs one command; what went wrong is one sentence on standard error.
 pub(crate) fn run(cli: Cli) -> ExitCode {
-    start_log();
+    crate::log::start();
     started(cli).map_or_else(Failure::report, |()| ExitCode::SUCCESS)
 }
 
@@ -57,6 +61,8 @@ async fn dispatch(cli: Cli, home: CodexHome) -> Result<(), Failure> {
             homes::list(cli.codex_home.map(|_| home.root().to_owned()), json)
         }
         Some(Command::List { json, .. }) => list::list(&store()?, json).await,
+        Some(Command::Open { print }) => open::open(&home, print).await,
+        Some(Command::Usage { name, json }) => usage::usage(&home, name.as_deref(), json).await,
         Some(Command::Current) => list::current(&store()?).await,
         Some(Command::Use { name }) => switch::switch(&home, &name).await,
         Some(Command::Save { name }) => save::save(&store()?, name.as_deref()).await,
@@ -69,18 +75,9 @@ async fn dispatch(cli: Cli, home: CodexHome) -> Result<(), Failure> {
         Some(Command::Export(export)) => export.run(&store()?).await,
         Some(Command::Restore { name }) => profiles::restore(&store()?, &name).await,
         Some(Command::Login(args)) => login::login(&home, &args).await,
+        Some(Command::Attach(attach)) => attach.run(&store()?).await,
+        Some(Command::Detach(detach)) => detach.run(&store()?).await,
+        Some(Command::Key(key)) => key.run(&store()?).await,
         Some(Command::SignOut { name, yes }) => sign_out::sign_out(&home, &name, yes).await,
     }
-}
-
-/// `CODEX_ROUTER_LOG`, else `RUST_LOG`, else warnings; always on standard error.
-fn start_log() {
-    let read = |name| std::env::var(name).ok();
-    let filter = read("CODEX_ROUTER_LOG").or_else(|| read("RUST_LOG"));
-    let filter = tracing_subscriber::EnvFilter::new(filter.as_deref().unwrap_or("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
 }

@@ -5,13 +5,24 @@ use std::{
 
 use codex_profiles::{CodexHome, ProfileStore, report::LoginState};
 
-use super::{exit::Failure, stop::stop_signal, text};
-use crate::serving::Serving;
+use super::{attach, exit::Failure, out, stop::stop_signal, text};
+use crate::{running::RunningRouter, serving::Serving};
 
 /// Without a command, where there are no desktop parts.
 pub(crate) async fn headless(home: &CodexHome) -> Result<(), Failure> {
+    if let Some(router) = RunningRouter::find(home).await {
+        return second_start(&router).await;
+    }
     eprintln!("codex-router: this is the headless build; serving without a tray");
     serve(home, None).await
+}
+
+/// One that runs already is shown in place of starting another.
+pub(crate) async fn second_start(router: &RunningRouter) -> Result<(), Failure> {
+    if let Some(link) = router.show().await? {
+        out::say(&format!("It runs already. Its page, once: {link}"))?;
+    }
+    Ok(())
 }
 
 /// `serve`: the server alone, until it is told to stop.
@@ -30,7 +41,11 @@ pub(crate) async fn announce(serving: &Serving) -> Result<(), Failure> {
         writeln!(out, "listening on http://{}", serving.address())?;
         out.flush()?;
     }
-    welcome(serving.store(), serving.address()).await
+    welcome(serving.store(), serving.address()).await?;
+    if let Some(told) = attach::left_over(serving.store(), serving.address()).await {
+        eprintln!("{told}");
+    }
+    Ok(())
 }
 
 /// Gives a person without a tray the way to the page.

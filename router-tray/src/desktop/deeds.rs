@@ -96,7 +96,7 @@ impl Deeds {
     /// Reads the files and the quota anew.
     pub(crate) fn refresh(&self) {
         self.done(async move |control| {
-            refresh(&control).await?;
+            control.refresh().await.map_err(told)?;
             Ok(None)
         });
     }
@@ -110,7 +110,12 @@ impl Deeds {
 
     pub(crate) fn set_attached(&self, attached: bool) {
         self.done(async move |control| {
-            set_attached(&control, attached).await?;
+            let done = if attached {
+                control.attach().await
+            } else {
+                control.detach().await
+            };
+            done.map_err(told)?;
             Ok(None)
         });
     }
@@ -135,12 +140,4 @@ impl Deeds {
 
 fn told(error: impl Display) -> String {
     error.to_string()
-}
-
-async fn refresh(control: &Control) -> Result<(), String> {
-    control.overview().await.map(drop).map_err(told)
-}
-
-async fn set_attached(_control: &Control, _attached: bool) -> Result<(), String> {
-    Err("not yet".to_owned())
 }

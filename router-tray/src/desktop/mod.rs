@@ -35,7 +35,8 @@ use self::{
     window::{Link, Place},
 };
 use crate::{
-    cli::{Failure, announce, offer_page, stop_signal},
+    cli::{Failure, announce, offer_page, second_start, stop_signal},
+    running::RunningRouter,
     serving::Serving,
 };
 
@@ -86,6 +87,9 @@ pub(crate) fn run(home: &CodexHome, chosen_home: bool) -> Result<(), Failure> {
     // Before there is any other thread.
     display::prepare();
     let runtime = Runtime::new()?;
+    if let Some(router) = runtime.block_on(RunningRouter::find(home)) {
+        return runtime.block_on(second_start(&router));
+    }
     let serving = runtime.block_on(Serving::start(home, None))?;
     let screen = display::find();
     if let Err(why) = &screen {

@@ -11,6 +11,8 @@ pub(crate) use none::Window;
 #[cfg(feature = "webview")]
 pub(crate) use view::Window;
 
+use crate::browser;
+
 /// Where the page opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -59,8 +61,6 @@ pub(crate) fn open_in_browser(url: String) {
     }
     // Some browsers are waited for.
     std::thread::spawn(move || {
-        if let Err(error) = webbrowser::open(&url) {
-            tracing::warn!(%error, "no browser could be opened");
-        }
+        browser::open(&url);
     });
 }

@@ -1,9 +1,14 @@
 //! The control API over HTTP: thin over [`Control`].
 
+mod attachment;
 mod body;
 mod desktop;
+mod keys;
+mod openapi;
 mod profiles;
 mod session;
+mod settings;
+mod sign_ins;
 mod watching;
 
 use axum::{
@@ -11,11 +16,11 @@ use axum::{
     extract::{DefaultBodyLimit, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post, put},
+    routing::{MethodRouter, delete, get, patch, post, put},
 };
 use http::{HeaderValue, StatusCode, header};
 
-use super::{Control, ControlError};
+use super::{Control, ControlError, FromElsewhere};
 use crate::ApiError;
 
 /// No body of this API is larger.
@@ -29,25 +34,65 @@ struct Refusal(ApiError);
 
 /// Everything below `/api`.
 pub(crate) fn routes(control: Control) -> Router {
-    let private = Router::new()
-        .route("/link", post(session::link))
-        .route("/overview", get(watching::overview))
-        .route("/events", get(watching::events))
-        .route("/requests", get(watching::requests))
-        .route("/profiles/{name}/use", post(profiles::use_profile))
-        .route("/desktop/starts-at-login", put(desktop::starts_at_login))
-        .route("/window", post(desktop::window))
+    let private = table().into_iter().fold(Router::new(), add);
+    let private = private
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(control.clone(), guard));
-    let public = Router::new().route("/session", post(session::open));
     let api = Router::new()
-        .merge(public)
+        .route("/session", post(session::open))
         .merge(private)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(from_here))
         .layer(middleware::map_response(never_stored))
         .with_state(control);
     Router::new().nest("/api", api)
+}
+
+/// What is for those alone who may.
+fn table() -> Vec<(&'static str, MethodRouter<Control>)> {
+    vec![
+        ("/openapi.json", get(openapi::openapi)),
+        ("/link", post(session::link)),
+        ("/overview", get(watching::overview)),
+        ("/events", get(watching::events)),
+        ("/requests", get(watching::requests)),
+        ("/refresh", post(profiles::refresh)),
+        (
+            "/profiles/{name}",
+            patch(profiles::change).delete(profiles::remove),
+        ),
+        ("/profiles/{name}/use", post(profiles::use_profile)),
+        ("/profiles/{name}/usage", post(profiles::usage)),
+        ("/profiles/{name}/restore", post(profiles::restore)),
+        (
+            "/profiles/{name}/sign-out",
+            get(profiles::sign_out_scope).post(profiles::sign_out),
+        ),
+        ("/live/save", post(profiles::save_live)),
+        ("/api-keys", post(profiles::add_api_key)),
+        ("/sign-ins", post(sign_ins::begin)),
+        (
+            "/sign-ins/{id}",
+            get(sign_ins::show).delete(sign_ins::cancel),
+        ),
+        ("/sign-ins/{id}/paste", post(sign_ins::paste)),
+        ("/settings", get(settings::show).patch(settings::change)),
+        ("/keys", get(keys::list).post(keys::create)),
+        ("/keys/{name}", delete(keys::revoke)),
+        (
+            "/attachment",
+            get(attachment::show)
+                .post(attachment::attach)
+                .delete(attachment::detach),
+        ),
+        ("/desktop/starts-at-login", put(desktop::starts_at_login)),
+        ("/window", post(desktop::window)),
+    ]
+}
+
+fn add(router: Router<Control>, (path, methods): (&str, MethodRouter<Control>)) -> Router<Control> {
+    router.route(path, methods)
 }
 
 /// Lets those pass who have the token, or a session.
@@ -64,6 +109,16 @@ async fn guard(State(control): State<Control>, request: Request, next: Next) -> 
         .headers_mut()
         .insert(header::WWW_AUTHENTICATE, scheme);
     response
+}
+
+/// On the way from another machine, everybody could read the secrets.
+async fn from_here(request: Request, next: Next) -> Response {
+    if request.extensions().get::<FromElsewhere>().is_none() {
+        return next.run(request).await;
+    }
+    let message = "the router is looked after from its own machine alone";
+    let error = ApiError::invalid_request("only_this_machine", message);
+    Refusal(error.with_status(StatusCode::FORBIDDEN)).into_response()
 }
 
 /// Everything here is about this moment, and for one reader alone.

@@ -5,6 +5,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Answer, Refusal, body::Body};
 use crate::{
@@ -16,24 +17,26 @@ use crate::{
 };
 
 /// The secret of a one-time link.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Link {
     link: String,
 }
 
 /// What the page keeps, and sends with every call.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct PageKey {
     page_key: String,
 }
 
 /// An address that opens the page, once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct LinkUrl {
     url: String,
 }
 
-/// Spends a link.
+/// Spends a link: answers the page key, and sets the cookie that goes with it.
+#[utoipa::path(post, path = "/api/session", request_body = Link, security(()),
+    responses((status = 200, body = PageKey)))]
 pub(super) async fn open(
     State(control): State<Control>,
     headers: HeaderMap,
@@ -60,6 +63,7 @@ pub(super) async fn open(
 }
 
 /// A new link.
+#[utoipa::path(post, path = "/api/link", responses((status = 200, body = LinkUrl)))]
 pub(super) async fn link(State(control): State<Control>) -> Answer<LinkUrl> {
     let url = control.link()?;
     Ok(Json(LinkUrl { url }))

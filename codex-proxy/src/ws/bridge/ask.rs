@@ -11,6 +11,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use crate::{
     ApiError,
     json::{JsonStr, Object},
+    requests::OverWebSocket,
     responses::memory::ConnectionMemory,
     route::{RouteReason, X_CODEX_PROFILE},
 };
@@ -70,6 +71,7 @@ impl TurnHead {
         request.uri_mut().clone_from(&self.uri);
         request.headers_mut().clone_from(&self.headers);
         request.extensions_mut().insert(self.memory.clone());
+        request.extensions_mut().insert(OverWebSocket);
         Ok(request)
     }
 }

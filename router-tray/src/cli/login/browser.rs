@@ -5,8 +5,6 @@ use std::{
 
 use codex_auth::login::{BrowserSignIn, PasteBox, PasteError, SignInError, SignedIn};
 use tokio::sync::oneshot;
-use tracing::debug;
-use webbrowser::{Browser, BrowserOptions};
 
 use super::{Asking, device};
 use crate::cli::exit::Failure;
@@ -86,20 +84,6 @@ fn listen_for_pastes(paste: PasteBox) -> oneshot::Receiver<()> {
 /// Opens a browser, where there is a screen to show it on. The address was printed; so it is no
 /// error when this fails.
 fn open(url: &str) {
-    let set =
-        |name| std::env::var_os(name).is_some_and(|value: std::ffi::OsString| !value.is_empty());
-    let has_screen = ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER"]
-        .into_iter()
-        .any(set);
-    if cfg!(target_os = "linux") && !has_screen {
-        return;
-    }
     let url = url.to_owned();
-    thread::spawn(move || {
-        let mut options = BrowserOptions::new();
-        options.with_suppress_output(true);
-        if webbrowser::open_browser_with_options(Browser::Default, &url, &options).is_err() {
-            debug!("no browser could be opened");
-        }
-    });
+    thread::spawn(move || crate::browser::open(&url));
 }

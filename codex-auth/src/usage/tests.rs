@@ -1,0 +1,520 @@
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+const NOW: i64 = 1_795_400_000;
+const RESET: i64 = NOW + 3600;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+    let header = |(name, value): &(&str, &str)| {
+        (
+            name.parse::<HeaderName>().unwrap(),
+            HeaderValue::from_str(value).unwrap(),
+        )
+    };
+    pairs.iter().map(header).collect()
+}
+
+fn of_headers(pairs: &[(&str, &str)]) -> Option<Reading> {
+    Reading::of_headers(&headers(pairs), at(NOW))
+}
+
+fn of_answer(answer: &Value) -> Reading {
+    Reading::of_answer(answer.to_string().as_bytes(), at(NOW)).unwrap()
+}
+
+fn shown(readings: &[Reading]) -> Usage {
+    let mut limits = Limits::default();
+    for reading in readings {
+        limits.take(reading);
+    }
+    limits.usage(at(NOW)).unwrap()
+}
+
+fn names(usage: &Usage) -> Vec<&str> {
+    usage.windows.iter().map(|it| it.name.as_str()).collect()
+}
+
+fn window(percent: f64, seconds: u64, reset: i64) -> Value {
+    json!({"used_percent": percent, "limit_window_seconds": seconds,
+        "reset_after_seconds": reset - NOW, "reset_at": reset})
+}
+
+/// The two windows of the usual plans.
+fn both(primary: f64, secondary: f64) -> Value {
+    json!({"plan_type": "plus", "rate_limit": {"allowed": true, "limit_reached": false,
+        "primary_window": window(primary, 18_000, RESET),
+        "secondary_window": window(secondary, 604_800, RESET + 86_400)}})
+}
+
+const USUAL: [(&str, &str); 6] = [
+    ("x-codex-primary-used-percent", "42.5"),
+    ("x-codex-primary-window-minutes", "300"),
+    ("x-codex-primary-reset-at", "1795403600"),
+    ("x-codex-secondary-used-percent", "7"),
+    ("x-codex-secondary-window-minutes", "10080"),
+    ("x-codex-secondary-reset-at", "1796009131"),
+];
+
+#[test]
+fn headers_count_in_minutes() {
+    let usage = shown(&[of_headers(&USUAL).unwrap()]);
+    assert_eq!(names(&usage), ["5h", "weekly"]);
+    assert_eq!(usage.windows[0].duration_seconds, Some(18_000));
+    assert_eq!(usage.windows[0].used_percent, Some(42.5));
+    assert_eq!(usage.windows[0].resets_at, Some(at(RESET)));
+    assert_eq!(usage.windows[1].duration_seconds, Some(604_800));
+    assert_eq!(usage.binding.as_deref(), Some("5h"));
+    assert_eq!(usage.binding_window(), Some(&usage.windows[0]));
+    assert_eq!(
+        (usage.source, usage.read_at),
+        (UsageSource::Headers, at(NOW))
+    );
+}
+
+#[test]
+fn the_answer_counts_in_seconds_and_says_the_same() {
+    let usage = shown(&[of_answer(&both(42.0, 7.0))]);
+    assert_eq!(names(&usage), ["5h", "weekly"]);
+    assert_eq!(usage.windows[0].duration_seconds, Some(18_000));
+    assert_eq!(usage.windows[0].resets_at, Some(at(RESET)));
+    assert_eq!(usage.source, UsageSource::Poll);
+}
+
+#[test]
+fn an_event_counts_in_minutes() {
+    let event = json!({"type": "codex.rate_limits", "plan_type": "plus", "rate_limits": {
+        "primary": {"used_percent": 42, "window_minutes": 300, "reset_at": RESET},
+        "secondary": null},
+        "credits": {"has_credits": true, "unlimited": false, "balance": "9.5"},
+        "metered_limit_name": "codex", "limit_name": null});
+    let usage = shown(&[Reading::of_event(&event.to_string(), at(NOW)).unwrap()]);
+    assert_eq!(names(&usage), ["5h"]);
+    assert_eq!(usage.windows[0].duration_seconds, Some(18_000));
+    let credits = usage.credits.unwrap();
+    assert_eq!(
+        (credits.has_credits, credits.balance.as_deref()),
+        (true, Some("9.5"))
+    );
+    assert_eq!(usage.source, UsageSource::Event);
+}
+
+#[test]
+fn what_tells_nothing_is_no_reading() {
+    for pairs in [
+        &[][..],
+        &[("x-codex-plan-type", "plus")],
+        &[("x-codex-primary-window-minutes", "300")],
+        &[
+            ("x-codex-primary-used-percent", "0"),
+            ("x-codex-primary-window-minutes", "0"),
+            ("x-codex-primary-reset-at", "0"),
+        ],
+        &[("x-codex-primary-used-percent", "NaN")],
+        &[("x-codex-credits-has-credits", "true")],
+    ] {
+        assert_eq!(of_headers(pairs), None, "{pairs:?}");
+    }
+    for event in [
+        "",
+        "[]",
+        r#"{"type":"response.completed"}"#,
+        r#"{"type":"codex.rate_limits"}"#,
+        r#"{"type":"codex.rate_limits","rate_limits":null,"credits":null}"#,
+        r#"{"type":"error","status":500}"#,
+    ] {
+        assert_eq!(Reading::of_event(event, at(NOW)), None, "{event}");
+    }
+    for answer in ["", "null", "[]", r#"{"detail":"Not Found"}"#] {
+        let read = Reading::of_answer(answer.as_bytes(), at(NOW));
+        assert_eq!(read, Err(UnreadableAnswer), "{answer}");
+    }
+}
+
+#[test]
+fn an_account_without_limits_is_an_answer() {
+    let nothing = json!({"plan_type": "enterprise", "rate_limit": null, "credits": null,
+        "additional_rate_limits": null, "spend_control": null, "rate_limit_reached_type": null});
+    let usage = shown(&[of_answer(&nothing)]);
+    assert!(usage.windows.is_empty() && usage.credits.is_none() && usage.binding.is_none());
+}
+
+#[test]
+fn a_null_stays_unknown() {
+    let answer = json!({"plan_type": "pro", "rate_limit": {"primary_window":
+        {"used_percent": null, "limit_window_seconds": 18_000, "reset_at": null}}});
+    let usage = shown(&[of_answer(&answer)]);
+    assert_eq!(names(&usage), ["5h"]);
+    assert_eq!(usage.windows[0].used_percent, None);
+    assert_eq!(usage.windows[0].resets_at, None);
+    assert_eq!(usage.binding, None);
+}
+
+#[test]
+fn a_window_that_is_not_mentioned_keeps_its_own_age() {
+    let mut limits = Limits::default();
+    limits.take(&of_headers(&USUAL).unwrap());
+    let later = at(NOW + 60);
+    let primary = headers(&[("x-codex-primary-used-percent", "50")]);
+    limits.take(&Reading::of_headers(&primary, later).unwrap());
+    let usage = limits.usage(later).unwrap();
+    assert_eq!(usage.windows[0].used_percent, Some(50.0));
+    assert_eq!(usage.windows[0].resets_at, Some(at(RESET)), "still known");
+    assert_eq!(usage.windows[0].read_at, later);
+    assert_eq!(usage.windows[1].used_percent, Some(7.0));
+    assert_eq!(usage.windows[1].read_at, at(NOW));
+    assert_eq!(usage.read_at, later);
+}
+
+#[test]
+fn an_older_reading_changes_nothing() {
+    let mut limits = Limits::default();
+    limits.take(&of_answer(&both(42.0, 7.0)));
+    let before = limits.clone();
+    let old = headers(&USUAL);
+    limits.take(&Reading::of_headers(&old, at(NOW - 5)).unwrap());
+    assert_eq!(limits, before);
+}
+
+#[test]
+fn a_window_that_is_null_in_the_answer_is_gone_and_one_that_moved_is_not_there_twice() {
+    let weekly_alone = |secondary: Option<Value>| {
+        let mut answer = both(10.0, 20.0);
+        answer["rate_limit"]["primary_window"] = window(20.0, 604_800, RESET);
+        let limit = answer["rate_limit"].as_object_mut().unwrap();
+        match secondary {
+            Some(value) => limit.insert("secondary_window".to_owned(), value),
+            None => limit.remove("secondary_window"),
+        };
+        let mut limits = Limits::default();
+        limits.take(&of_answer(&both(10.0, 20.0)));
+        let answer = answer.to_string();
+        limits.take(&Reading::of_answer(answer.as_bytes(), at(NOW + 1)).unwrap());
+        limits.usage(at(NOW + 1)).unwrap()
+    };
+    assert_eq!(names(&weekly_alone(Some(Value::Null))), ["weekly"]);
+    assert_eq!(names(&weekly_alone(None)), ["weekly"]);
+}
+
+#[test]
+fn after_its_reset_a_window_is_unknown_until_it_is_read_again() {
+    let mut limits = Limits::default();
+    limits.take(&of_headers(&USUAL).unwrap());
+    let usage = limits.usage(at(RESET)).unwrap();
+    assert_eq!(usage.windows[0].used_percent, None);
+    assert_eq!(usage.windows[0].resets_at, Some(at(RESET)));
+    assert_eq!(usage.binding.as_deref(), Some("weekly"));
+}
+
+#[test]
+fn other_limits_are_found_by_their_suffix_and_named_as_people_call_them() {
+    let usage = shown(&[of_headers(&[
+        ("x-codex-other-primary-used-percent", "80"),
+        ("x-codex-other-primary-window-minutes", "300"),
+        ("x-codex-other-secondary-used-percent", "20"),
+        ("x-codex-other-secondary-window-minutes", "10080"),
+        ("x-codex-other-limit-name", "GPT-Next"),
+        ("x-spark-primary-used-percent", "3"),
+        ("x-spark-primary-window-minutes", "300"),
+        ("x-codex-primary-used-percent", "10"),
+        ("x-codex-primary-window-minutes", "300"),
+    ])
+    .unwrap()]);
+    assert_eq!(
+        names(&usage),
+        ["5h", "GPT-Next (5h)", "GPT-Next (weekly)", "spark"]
+    );
+    assert_eq!(usage.binding.as_deref(), Some("5h"), "of the main limit");
+}
+
+#[test]
+fn the_answer_and_the_headers_mean_the_same_limit() {
+    let mut answer = both(1.0, 2.0);
+    answer["additional_rate_limits"] = json!([{"limit_name": "GPT-Next",
+        "metered_feature": "codex_other", "rate_limit": {"allowed": true, "limit_reached": false,
+            "primary_window": window(30.0, 18_000, RESET)}}]);
+    let header = [("x-codex-other-primary-used-percent", "31")];
+    let usage = shown(&[of_answer(&answer), of_headers(&header).unwrap()]);
+    assert_eq!(names(&usage), ["5h", "weekly", "GPT-Next"]);
+    assert_eq!(usage.windows[2].used_percent, Some(31.0));
+    assert_eq!(usage.windows[2].duration_seconds, Some(18_000));
+}
+
+#[test]
+fn names_are_unique_whatever_a_limit_is_called() {
+    let mut answer = both(1.0, 2.0);
+    let called = |feature: &str| {
+        json!({"limit_name": "5h", "metered_feature": feature,
+            "rate_limit": {"primary_window": window(30.0, 18_000, RESET)}})
+    };
+    answer["additional_rate_limits"] = json!([called("a"), called("b")]);
+    let usage = shown(&[of_answer(&answer)]);
+    assert_eq!(names(&usage), ["5h", "weekly", "5h (5h)", "5h (5h) 2"]);
+}
+
+#[test]
+fn without_a_length_a_window_goes_by_its_place() {
+    let usage = shown(&[of_headers(&[
+        ("x-codex-primary-used-percent", "1"),
+        ("x-codex-secondary-used-percent", "2"),
+    ])
+    .unwrap()]);
+    assert_eq!(names(&usage), ["primary", "secondary"]);
+    let event = json!({"type": "codex.rate_limits", "limit_name": "Trial", "metered_limit_name":
+        "codex", "rate_limits": {"primary": {"used_percent": 1, "window_minutes": null}}});
+    let usage = shown(&[Reading::of_event(&event.to_string(), at(NOW)).unwrap()]);
+    assert_eq!(names(&usage), ["Trial"]);
+}
+
+#[test]
+fn lengths_have_short_names_however_they_were_rounded() {
+    for (seconds, name) in [
+        (18_000, "5h"),
+        (299 * 60, "5h"),
+        (604_800, "weekly"),
+        (10_079 * 60, "weekly"),
+        (10_800, "3h"),
+        (86_400, "24h"),
+        (30 * 86_400, "30d"),
+        (43_199 * 60, "30d"),
+        (900, "15m"),
+        (30, "30s"),
+    ] {
+        assert_eq!(names::span_name(seconds), name, "{seconds}");
+    }
+}
+
+#[test]
+fn a_refusal_uses_up_the_window_it_is_for() {
+    let mut limits = Limits::default();
+    limits.take(&of_answer(&both(97.0, 40.0)));
+    let refusal = headers(&[("x-codex-active-limit", "codex")]);
+    limits.take(&Reading::of_headers(&refusal, at(NOW)).unwrap());
+    let usage = limits.usage(at(NOW)).unwrap();
+    assert_eq!(usage.windows[0].used_percent, Some(100.0));
+    assert_eq!(usage.windows[1].used_percent, Some(40.0));
+}
+
+#[test]
+fn a_refusal_for_want_of_credits_is_about_no_window() {
+    let told = of_headers(&[
+        ("x-codex-active-limit", "codex"),
+        (
+            "x-codex-rate-limit-reached-type",
+            "workspace_owner_credits_depleted",
+        ),
+    ]);
+    assert_eq!(told, None);
+    let mut answer = both(40.0, 7.0);
+    answer["rate_limit"]["limit_reached"] = json!(true);
+    answer["rate_limit_reached_type"] = json!({"type": "workspace_member_credits_depleted"});
+    assert_eq!(
+        shown(&[of_answer(&answer)]).windows[0].used_percent,
+        Some(40.0)
+    );
+    answer["rate_limit_reached_type"] = json!({"type": "rate_limit_reached"});
+    assert_eq!(
+        shown(&[of_answer(&answer)]).windows[0].used_percent,
+        Some(100.0)
+    );
+}
+
+#[test]
+fn an_error_of_a_websocket_brings_its_headers_along() {
+    let error = json!({"type": "error", "status": 429, "error": {"type": "usage_limit_reached"},
+        "headers": {"X-Codex-Primary-Used-Percent": "100", "x-codex-primary-window-minutes": 300,
+            "x-codex-active-limit": "codex", "x-odd": [1]}});
+    let reading = Reading::of_event(&error.to_string(), at(NOW)).unwrap();
+    assert_eq!(reading.source(), UsageSource::Event);
+    assert_eq!(shown(&[reading]).windows[0].used_percent, Some(100.0));
+}
+
+#[test]
+fn what_a_person_may_spend_is_a_limit_too() {
+    let mut answer = both(1.0, 2.0);
+    answer["spend_control"] = json!({"reached": false, "individual_limit": {"source": "x",
+        "limit": "50", "used": "10", "remaining": "40", "used_percent": 20,
+        "remaining_percent": 80, "reset_after_seconds": 60, "reset_at": NOW + 60}});
+    let usage = shown(&[of_answer(&answer)]);
+    assert_eq!(names(&usage), ["5h", "weekly", "spend limit"]);
+    assert_eq!(usage.windows[2].used_percent, Some(20.0));
+}
+
+#[test]
+fn of_two_memories_the_newer_reading_of_each_window_stays() {
+    let mut one = Limits::default();
+    one.take(&of_answer(&both(10.0, 20.0)));
+    let mut other = one.clone();
+    let later = at(NOW + 60);
+    let primary = headers(&[("x-codex-primary-used-percent", "50")]);
+    other.take(&Reading::of_headers(&primary, later).unwrap());
+
+    let mut merged = one.clone();
+    merged.merge(&other);
+    assert_eq!(merged, other);
+    other.merge(&one);
+    assert_eq!(merged, other, "whichever takes in the other");
+}
+
+#[test]
+fn limits_survive_as_json_and_so_do_fields_of_a_newer_version() {
+    let mut limits = Limits::default();
+    limits.take(&of_headers(&USUAL).unwrap());
+    let mut json = serde_json::to_value(&limits).unwrap();
+    assert_eq!(
+        serde_json::from_value::<Limits>(json.clone()).unwrap(),
+        limits
+    );
+    json["novel"] = json!(1);
+    json["limits"][0]["windows"][0]["novel"] = json!([2]);
+    let mut limits: Limits = serde_json::from_value(json).unwrap();
+    limits.take(&of_answer(&both(1.0, 2.0)));
+    let json = serde_json::to_value(&limits).unwrap();
+    assert_eq!(json["novel"], 1);
+    assert_eq!(json["limits"][0]["windows"][0]["novel"], json!([2]));
+}
+
+#[test]
+fn a_window_that_nobody_speaks_of_is_forgotten_at_last() {
+    let mut limits = Limits::default();
+    limits.take(&of_headers(&USUAL).unwrap());
+    let later = at(NOW) + SignedDuration::from_hours(50 * 24);
+    let primary = headers(&[("x-codex-primary-used-percent", "50")]);
+    limits.take(&Reading::of_headers(&primary, later).unwrap());
+    assert_eq!(limits.usage(later).unwrap().windows.len(), 1);
+}
+
+#[test]
+fn the_plan_is_told_along() {
+    let mut limits = Limits::default();
+    limits.take(&of_answer(&both(1.0, 2.0)));
+    assert_eq!(limits.plan().unwrap().0.as_str(), "plus");
+}
+
+/// Text as a careless or malicious server might put in the place of a number.
+fn odd_number() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<f64>().prop_map(|n| n.to_string()),
+        any::<i64>().prop_map(|n| n.to_string()),
+        "[ -~]{0,12}",
+        Just("1e400".to_owned()),
+    ]
+}
+
+fn odd_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+    ];
+    let field = prop_oneof![
+        Just("used_percent"),
+        Just("limit_window_seconds"),
+        Just("window_minutes"),
+        Just("reset_at"),
+        Just("reset_after_seconds"),
+        Just("primary_window"),
+        Just("secondary_window"),
+        Just("primary"),
+        Just("secondary"),
+        Just("rate_limit"),
+        Just("rate_limits"),
+        Just("additional_rate_limits"),
+        Just("limit_name"),
+        Just("metered_feature"),
+        Just("limit_reached"),
+        Just("credits"),
+        Just("headers"),
+    ];
+    leaf.prop_recursive(5, 40, 6, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map(field.clone().prop_map(str::to_owned), inner, 0..6)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+/// What holds of every usage, whatever was read.
+fn check(limits: &Limits) -> Result<(), TestCaseError> {
+    let Some(usage) = limits.usage(at(NOW)) else {
+        return Ok(());
+    };
+    let mut names = names(&usage);
+    prop_assert!(names.iter().all(|name| !name.is_empty()));
+    names.sort_unstable();
+    names.dedup();
+    prop_assert_eq!(names.len(), usage.windows.len(), "names are unique");
+    for window in &usage.windows {
+        prop_assert!(
+            window
+                .used_percent
+                .is_none_or(|it| (0.0..=100.0).contains(&it))
+        );
+    }
+    prop_assert_eq!(usage.binding.is_some(), usage.binding_window().is_some());
+    let kept = serde_json::to_string(limits).unwrap();
+    prop_assert_eq!(&serde_json::from_str::<Limits>(&kept).unwrap(), limits);
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn any_headers_are_read_without_a_panic(
+        numbers in proptest::collection::vec((0..3_usize, 0..2_usize, 0..4_usize, odd_number()), 0..16),
+        active in proptest::option::of("[ -~]{0,10}"),
+    ) {
+        let mut map = HeaderMap::new();
+        for (limit, slot, what, number) in numbers {
+            let limit = ["codex", "codex-other", "x"][limit];
+            let slot = ["primary", "secondary"][slot];
+            let what = ["used-percent", "window-minutes", "reset-at", "reset-after-seconds"][what];
+            let name: HeaderName = format!("x-{limit}-{slot}-{what}").parse().unwrap();
+            if let Ok(value) = HeaderValue::from_str(&number) {
+                map.insert(name, value);
+            }
+        }
+        if let Some(Ok(active)) = active.map(|it| HeaderValue::from_str(&it)) {
+            map.insert("x-codex-active-limit", active);
+        }
+        let mut limits = Limits::default();
+        limits.take(&of_headers(&USUAL).unwrap());
+        if let Some(reading) = Reading::of_headers(&map, at(NOW)) {
+            limits.take(&reading);
+        }
+        check(&limits)?;
+    }
+
+    #[test]
+    fn any_json_is_read_without_a_panic(json in odd_json(), limit in odd_json()) {
+        let mut limits = Limits::default();
+        let answer = json!({"plan_type": "x", "rate_limit": limit, "additional_rate_limits": json,
+            "spend_control": json, "credits": json});
+        if let Ok(reading) = Reading::of_answer(answer.to_string().as_bytes(), at(NOW)) {
+            limits.take(&reading);
+        }
+        let event = json!({"type": "codex.rate_limits", "rate_limits": limit, "credits": json});
+        let error = json!({"type": "error", "headers": json});
+        for message in [event, error, json] {
+            if let Some(reading) = Reading::of_event(&message.to_string(), at(NOW)) {
+                limits.take(&reading);
+            }
+        }
+        check(&limits)?;
+    }
+
+    #[test]
+    fn any_bytes_are_no_reason_to_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        let _ = Reading::of_answer(&bytes, at(NOW));
+        let _ = Reading::of_event(&String::from_utf8_lossy(&bytes), at(NOW));
+    }
+}

@@ -1,0 +1,526 @@
+use std::{fs, panic, path::Path};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    CodexHome,
+    disk::Disk,
+    faults::{Fault, Step},
+    fs::atomic,
+    state::State,
+};
+
+const OURS: &str = "openai_base_url = \"http://127.0.0.1:9876/v1\"";
+
+/// A home with this `config.toml`, if any, without a store around it.
+struct Desk {
+    disk: Disk,
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn with(config: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::new(CodexHome::at(folder.path()));
+        if let Some(config) = config {
+            atomic::write(&disk.home.config_toml(), config.as_bytes()).unwrap();
+        }
+        Self { disk, folder }
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.disk.home.config_toml()
+    }
+
+    fn text(&self) -> Option<String> {
+        fs::read_to_string(self.path()).ok()
+    }
+
+    fn put(&self, text: &str) {
+        atomic::write(&self.path(), text.as_bytes()).unwrap();
+    }
+
+    fn attach(&self) -> ConfigChange {
+        self.disk.attach(router(), Form::BaseUrl).unwrap()
+    }
+
+    fn refused(&self, form: Form) -> String {
+        let before = self.text();
+        let error = self.disk.attach(router(), form).unwrap_err();
+        assert_eq!(self.text(), before, "nothing was changed");
+        assert!(!self.remembers());
+        error.to_string()
+    }
+
+    fn detach(&self) -> ConfigChange {
+        self.disk.detach(router()).unwrap()
+    }
+
+    fn state(&self) -> AttachmentState {
+        self.look().state
+    }
+
+    fn look(&self) -> Attachment {
+        self.disk.attachment(router()).unwrap()
+    }
+
+    fn remembers(&self) -> bool {
+        State::load(&self.disk.home).unwrap().attached().is_some()
+    }
+}
+
+fn router() -> RouterUrl {
+    "http://127.0.0.1:9876".parse().unwrap()
+}
+
+fn other_router() -> RouterUrl {
+    "http://127.0.0.1:9999".parse().unwrap()
+}
+
+#[test]
+fn attaching_changes_one_line_and_detaching_brings_the_very_bytes_back() {
+    for (before, attached) in [
+        ("", format!("{OURS}\n")),
+        (
+            "\u{feff}# mine\r\n",
+            format!("\u{feff}{OURS}\r\n# mine\r\n"),
+        ),
+        ("a = 1", format!("a = 1\n{OURS}")),
+        (
+            "a = 1\r\n[t]\r\nb = 2",
+            format!("a = 1\r\n{OURS}\r\n[t]\r\nb = 2"),
+        ),
+        (
+            "openai_base_url = 'https://x.example/v1' # why\n",
+            format!("{OURS} # why\n"),
+        ),
+        (
+            "\"openai_base_url\"   =   7\n[t]",
+            "\"openai_base_url\"   =   \"http://127.0.0.1:9876/v1\"\n[t]".to_owned(),
+        ),
+    ] {
+        let desk = Desk::with(Some(before));
+        desk.attach();
+        assert_eq!(desk.text().unwrap(), attached);
+        assert_eq!(desk.state(), AttachmentState::Attached);
+        desk.detach();
+        assert_eq!(desk.text().unwrap(), before);
+        assert!(!desk.remembers());
+    }
+}
+
+#[test]
+fn the_difference_shows_what_changes_and_no_other_line() {
+    let desk = Desk::with(Some("key = \"sk-planted\"\nopenai_base_url = \"u\"\n"));
+    let seen = desk.look().diff.unwrap();
+    let change = desk.attach();
+    assert_eq!(change.diff, seen);
+    assert_eq!(
+        change.diff,
+        format!(
+            "--- config.toml\n+++ config.toml\n@@ -2 +2 @@\n-openai_base_url = \"u\"\n+{OURS}\n"
+        )
+    );
+    assert_eq!(desk.look().diff, None, "nothing would change now");
+}
+
+#[test]
+fn a_file_that_was_made_goes_again_unless_something_came_into_it() {
+    let desk = Desk::with(None);
+    desk.attach();
+    desk.detach();
+    assert!(!desk.path().exists());
+
+    desk.attach();
+    desk.put(&format!("{OURS}\nmodel = \"m\"\n"));
+    desk.detach();
+    assert_eq!(desk.text().unwrap(), "model = \"m\"\n");
+}
+
+#[test]
+fn attaching_or_detaching_twice_is_as_once() {
+    let desk = Desk::with(Some("a = 1\n"));
+    desk.attach();
+    let (text, change) = (desk.text(), desk.attach());
+    assert_eq!((desk.text(), change.diff.as_str()), (text, ""));
+    desk.detach();
+    let change = desk.detach();
+    assert_eq!(
+        (desk.text().unwrap().as_str(), change.diff.as_str()),
+        ("a = 1\n", "")
+    );
+}
+
+#[test]
+fn what_came_into_the_file_meanwhile_stays_and_the_old_value_comes_back() {
+    let desk = Desk::with(Some("openai_base_url = 'old' # why\n"));
+    desk.attach();
+    desk.put(&format!("# new\n{OURS} # why\n[projects.x]\ntrust = 1\n"));
+    desk.detach();
+    assert_eq!(
+        desk.text().unwrap(),
+        "# new\nopenai_base_url = 'old' # why\n[projects.x]\ntrust = 1\n"
+    );
+
+    let desk = Desk::with(Some("a = 1"));
+    desk.attach();
+    desk.put(&format!("a = 2\n{OURS}"));
+    desk.detach();
+    assert_eq!(desk.text().unwrap(), "a = 2");
+}
+
+#[test]
+fn a_value_that_somebody_else_has_put_there_since_stays_and_is_told_of() {
+    let desk = Desk::with(Some(""));
+    desk.attach();
+    desk.put("openai_base_url = \"https://ada:sk-planted@x.example/v1\"\n");
+    let seen = desk.look();
+    assert_eq!(seen.state, AttachmentState::Foreign);
+    assert_eq!(seen.leads_to.as_deref(), Some("https://x.example/v1"));
+    let change = desk.detach();
+    assert_eq!(change.left, ["openai_base_url"]);
+    assert!(desk.text().unwrap().contains("x.example"));
+    assert!(!desk.remembers());
+}
+
+#[test]
+fn at_another_address_codex_is_elsewhere_until_it_is_attached_anew() {
+    let desk = Desk::with(Some("a = 1\n"));
+    desk.disk.attach(other_router(), Form::BaseUrl).unwrap();
+    let seen = desk.look();
+    assert_eq!(seen.state, AttachmentState::Elsewhere);
+    assert_eq!(seen.leads_to.as_deref(), Some("http://127.0.0.1:9999/v1"));
+    desk.attach();
+    assert_eq!(desk.state(), AttachmentState::Attached);
+    desk.detach();
+    assert_eq!(desk.text().unwrap(), "a = 1\n");
+}
+
+#[test]
+fn what_is_not_remembered_is_detached_by_its_address() {
+    let desk = Desk::with(Some(
+        "openai_base_url = \"http://localhost:9876/v1\"\na = 1\n",
+    ));
+    assert_eq!(desk.state(), AttachmentState::Attached);
+    desk.detach();
+    assert_eq!(desk.text().unwrap(), "a = 1\n");
+
+    let foreign = "openai_base_url = \"http://localhost:4000/v1\"\n";
+    desk.put(foreign);
+    assert_eq!(desk.state(), AttachmentState::Foreign);
+    assert_eq!(desk.detach().diff, "");
+    assert_eq!(desk.text().unwrap(), foreign);
+}
+
+#[test]
+fn a_provider_of_its_own_is_a_table_at_the_end_and_goes_again() {
+    for before in [
+        "",
+        "a = 1",
+        "model_provider = 'x' # why\r\n[model_providers.x]\r\nname = \"X\"\r\n",
+    ] {
+        let desk = Desk::with(Some(before));
+        desk.disk.attach(router(), Form::Provider).unwrap();
+        let seen = desk.look();
+        assert_eq!(
+            (seen.state, seen.form),
+            (AttachmentState::Attached, Some(Form::Provider))
+        );
+        assert!(!seen.sends_key);
+        desk.detach();
+        assert_eq!(desk.text().unwrap(), before);
+    }
+}
+
+#[test]
+fn a_table_that_has_more_in_it_now_stays_where_it_is() {
+    let desk = Desk::with(Some("[t]\na = 1\n"));
+    desk.disk.attach(router(), Form::Provider).unwrap();
+    let more = format!("{}query_params = {{}}\n", desk.text().unwrap());
+    desk.put(&more);
+    let change = desk.detach();
+    assert_eq!(change.left, ["model_providers.codex-router"]);
+    let text = desk.text().unwrap();
+    assert!(
+        text.starts_with("[t]\na = 1\n") && text.ends_with("query_params = {}\n"),
+        "{text}"
+    );
+    assert_eq!(desk.state(), AttachmentState::Detached);
+}
+
+#[test]
+fn one_form_takes_the_place_of_the_other() {
+    let desk = Desk::with(Some("a = 1\n"));
+    desk.attach();
+    desk.disk.attach(router(), Form::Provider).unwrap();
+    assert!(!desk.text().unwrap().contains("openai_base_url"));
+    desk.attach();
+    assert_eq!(desk.text().unwrap(), format!("a = 1\n{OURS}\n"));
+    desk.detach();
+    assert_eq!(desk.text().unwrap(), "a = 1\n");
+}
+
+#[test]
+fn a_file_that_codex_would_not_read_is_not_touched() {
+    let refused = |config: &str| Desk::with(Some(config)).refused(Form::BaseUrl);
+    let told = refused("a = 1\nkey = sk-planted");
+    assert!(told.contains("line 2, column 7"), "{told}");
+    assert!(!told.contains("planted"), "{told}");
+    assert!(refused("openai_base_url = \"a\"\nopenai_base_url = \"b\"").contains("line 2"));
+    assert!(refused("[openai_base_url]\n").contains("cannot be changed here"));
+    let desk = Desk::with(Some("model_providers = { x = {} }\n"));
+    assert!(
+        desk.refused(Form::Provider)
+            .contains("cannot be changed here")
+    );
+    let desk = Desk::with(None);
+    atomic::write(&desk.path(), b"a = \"\xff\"").unwrap();
+    assert!(desk.refused(Form::BaseUrl).contains("not UTF-8"));
+    assert_eq!(desk.state(), AttachmentState::Foreign);
+    assert!(desk.look().problem.unwrap().contains("not UTF-8"));
+}
+
+#[test]
+fn what_would_change_nothing_is_refused_and_what_stands_against_it_is_named() {
+    let desk = Desk::with(Some("model_provider = \"ollama\"\n"));
+    assert!(desk.refused(Form::BaseUrl).contains("--provider"));
+    assert_eq!(desk.state(), AttachmentState::Foreign);
+
+    let desk = Desk::with(Some(
+        "[profiles.fast]\nmodel_provider = \"azure\"\n[profiles.plain]\nmodel = \"m\"\n",
+    ));
+    let notes = desk.attach().notes;
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(
+        notes[0].contains("`fast` sets `model_provider`"),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn with_client_keys_only_the_form_that_can_send_one_is_written() {
+    let desk = Desk::with(Some(""));
+    let keys = r#"{"client_keys":[{"name":"n","sha256":"00"}]}"#;
+    atomic::write(&desk.disk.home.state_json(), keys.as_bytes()).unwrap();
+    assert!(desk.refused(Form::BaseUrl).contains("client keys"));
+    desk.disk.attach(router(), Form::Provider).unwrap();
+    assert!(
+        desk.text()
+            .unwrap()
+            .contains("env_key = \"CODEX_ROUTER_KEY\"")
+    );
+    assert!(desk.look().sends_key);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_permissions_stay_as_they_are() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let desk = Desk::with(None);
+    let real = desk.folder.path().join("dotfiles/codex.toml");
+    atomic::write(&real, b"a = 1\n").unwrap();
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o644)).unwrap();
+    symlink("dotfiles/codex.toml", desk.path()).unwrap();
+
+    desk.attach();
+    assert!(desk.path().is_symlink());
+    assert_eq!(
+        fs::read_to_string(&real).unwrap(),
+        format!("a = 1\n{OURS}\n")
+    );
+    assert_eq!(mode(&real), 0o644);
+    desk.detach();
+    assert!(desk.path().is_symlink());
+    assert_eq!(
+        (fs::read_to_string(&real).unwrap().as_str(), mode(&real)),
+        ("a = 1\n", 0o644)
+    );
+
+    let new = Desk::with(None);
+    new.attach();
+    assert_eq!(mode(&new.path()), 0o600);
+}
+
+/// Wherever the program dies, the next start knows whether Codex is attached, and how to take it
+/// back.
+#[test]
+fn a_crash_at_any_step_leaves_the_file_whole_and_what_is_remembered_true() {
+    let steps = [
+        Step::AttachmentNoted,
+        Step::BeforeConfigWritten,
+        Step::ConfigWritten,
+    ];
+    for (config, step) in [None, Some("a = 1\n")]
+        .into_iter()
+        .flat_map(|config| steps.map(|step| (config, step)))
+    {
+        for detaching in [false, true] {
+            let desk = Desk::with(config);
+            if detaching {
+                desk.attach();
+            }
+            desk.disk.faults.plan(step, Fault::Crash);
+            let died = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+                if detaching {
+                    desk.detach();
+                } else {
+                    desk.attach();
+                }
+            }));
+            // Detaching notes nothing before it changes the file.
+            assert_eq!(died.is_ok(), detaching && step == Step::AttachmentNoted);
+            desk.disk.faults.clear();
+
+            desk.disk.recover();
+            let is_attached = desk.state() == AttachmentState::Attached;
+            assert_eq!(desk.remembers(), is_attached, "{step:?}");
+            desk.detach();
+            assert_eq!(desk.text().as_deref(), config, "{step:?}");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_changes_nothing() {
+    let desk = Desk::with(Some("a = 1\n"));
+    desk.disk
+        .faults
+        .plan(Step::BeforeConfigWritten, Fault::Full);
+    desk.refused(Form::BaseUrl);
+    desk.disk.faults.clear();
+    desk.attach();
+    desk.disk
+        .faults
+        .plan(Step::BeforeConfigWritten, Fault::Full);
+    desk.disk.detach(router()).unwrap_err();
+    desk.disk.faults.clear();
+    assert_eq!(desk.state(), AttachmentState::Attached);
+    desk.detach();
+    assert_eq!(desk.text().unwrap(), "a = 1\n");
+}
+
+#[test]
+fn what_somebody_else_removed_is_forgotten_at_the_next_start() {
+    let desk = Desk::with(Some("a = 1\n"));
+    desk.attach();
+    desk.put("a = 1\n");
+    assert_eq!(desk.state(), AttachmentState::Detached);
+    desk.disk.recover();
+    assert!(!desk.remembers());
+
+    desk.attach();
+    desk.put(&format!("{OURS}\nbroken"));
+    desk.disk.recover();
+    assert!(desk.remembers(), "it may be mended yet");
+}
+
+#[test]
+fn two_programs_at_once_attach_once() {
+    let desk = Desk::with(Some("a = 1\n"));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let own = Disk::new(desk.disk.home.clone());
+                own.attach(router(), Form::BaseUrl).unwrap();
+            });
+        }
+    });
+    assert_eq!(desk.text().unwrap(), format!("a = 1\n{OURS}\n"));
+    desk.detach();
+    assert_eq!(desk.text().unwrap(), "a = 1\n");
+}
+
+/// Texts like those that people write, and some that are broken.
+fn configs() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        "# [a-z =\\[]{0,8}",
+        "",
+        "[a-e] = [0-9]",
+        "[f-h] = \"[a-z#=\\[]{0,5}\" # [a-z]{0,4}",
+        "[i-k]\\.[xy]\\.[a-z] = true",
+        "[l-n] = '''\n[a-z\\[=]{0,6}\nopenai_base_url = 1\n'''",
+        "[o-p] = \\[\n  1, # x\n  \"\\]\",\n\\]",
+        "q = \\{a = 1, b\\.c = \"x\"\\}",
+        "\\[[r-t]\\]",
+        "\\[\\[u\\]\\]",
+        "\\[profiles\\.[a-c]\\]",
+        "\\[model_providers\\.(codex-router|x)\\]",
+        "base_url = \"https://x\\.example\"",
+        "(  )?openai_base_url = (\"https://x\\.example/v1\"|'old'|7)",
+        "model_provider = \"(openai|codex-router|x)\"",
+        "[a-z]{1,3} [a-z]",
+    ];
+    let end = prop_oneof![Just("\n"), Just("\r\n")];
+    let lines = prop::collection::vec(line, 0..9);
+    (any::<bool>(), lines, end, any::<bool>()).prop_map(|(mark, lines, end, ended)| {
+        let mark = if mark { "\u{feff}" } else { "" };
+        let text = lines.join("\n").replace('\n', end);
+        format!("{mark}{text}{}", if ended { end } else { "" })
+    })
+}
+
+/// Everything but what an attachment may set.
+fn rest(text: &str) -> toml::Table {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut table: toml::Table = text.parse().unwrap();
+    table.remove(plan::BASE_URL);
+    table.remove(plan::MODEL_PROVIDER);
+    if let Some(toml::Value::Table(providers)) = table.get_mut(plan::MODEL_PROVIDERS) {
+        providers.remove(plan::PROVIDER);
+    }
+    let has_none = |value: &toml::Value| value.as_table().is_some_and(toml::Table::is_empty);
+    if table.get(plan::MODEL_PROVIDERS).is_some_and(has_none) {
+        table.remove(plan::MODEL_PROVIDERS);
+    }
+    table
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_config_is_attached_and_detached_to_identical_bytes(
+        text in configs(),
+        provider in any::<bool>(),
+        wants_key in any::<bool>(),
+    ) {
+        let form = if provider { Form::Provider } else { Form::BaseUrl };
+        // As many of these texts as not are broken, and then there is nothing to attach.
+        let draft = plan::attached(&text, router(), form, wants_key);
+        prop_assume!(draft.is_ok());
+        let draft = draft.unwrap();
+        prop_assert_eq!(rest(&draft.text), rest(&text));
+        let record = record::Record {
+            form,
+            url: router().to_string(),
+            at: jiff::Timestamp::now(),
+            created: false,
+            before: record::fingerprint(&text),
+            after: record::fingerprint(&draft.text),
+            edits: draft.edits,
+        };
+        let again = plan::attached(&draft.text, router(), form, wants_key).unwrap();
+        prop_assert_eq!(&again.text, &draft.text);
+        let detached = plan::detached(&draft.text, Some(&record), router()).unwrap();
+        prop_assert_eq!(&detached.text, &text);
+
+        // The same when something else came in meanwhile: here a comment in front, and behind.
+        let mark = if text.starts_with('\u{feff}') { "\u{feff}" } else { "" };
+        let around = |text: &str| {
+            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+            format!("{mark}# new\n{text}")
+        };
+        let detached = plan::detached(&around(&draft.text), Some(&record), router()).unwrap();
+        prop_assert_eq!(detached.text, around(&text));
+        prop_assert!(detached.left.is_empty());
+    }
+
+    #[test]
+    fn no_text_at_all_makes_it_panic_or_writes_what_codex_would_not_read(text in "\\PC{0,40}") {
+        if let Ok(draft) = plan::attached(&text, router(), Form::BaseUrl, false) {
+            prop_assert_eq!(rest(&draft.text), rest(&text));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Settings of `router/state.json` that are about the program itself.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::state::State;
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub enum LogLevel {
+    /// What went wrong for good.
+    Error,
+    /// What a person should look at, too.
+    Warn,
+    /// What was done, too.
+    Info,
+    /// How, too.
+    Debug,
+    /// Everything but secrets.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word that settings and filters have for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl State {
+    /// How much is logged, where the environment does not say it.
+    #[must_use]
+    pub fn log_level(&self) -> Option<LogLevel> {
+        self.fields.read("log_level")
+    }
+
+    /// Sets how much is logged, or leaves it to the program.
+    pub fn set_log_level(&mut self, level: Option<LogLevel>) {
+        self.fields.set("log_level", &level);
+    }
+
+    /// The language of the page and the tray: a word for these, if one is set.
+    #[must_use]
+    pub fn language(&self) -> Option<String> {
+        self.fields.read("language")
+    }
+
+    /// Sets the language of the page and the tray.
+    pub fn set_language(&mut self, language: &str) {
+        self.fields.set("language", language);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::home::CodexHome;
+
+    use super::*;
+
+    #[test]
+    fn what_is_set_is_read_back_and_a_strange_word_counts_as_not_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = CodexHome::at(folder.path());
+        assert_eq!(State::load(&home).unwrap().log_level(), None);
+        let set = |state: &mut State| {
+            state.set_log_level(Some(LogLevel::Debug));
+            state.set_language("zh-CN");
+        };
+        State::update(&home, set).unwrap();
+        let state = State::load(&home).unwrap();
+        assert_eq!(state.log_level(), Some(LogLevel::Debug));
+        assert_eq!(state.language().as_deref(), Some("zh-CN"));
+        State::update(&home, |state| state.fields.set("log_level", "loud")).unwrap();
+        assert_eq!(State::load(&home).unwrap().log_level(), None);
+    }
+}

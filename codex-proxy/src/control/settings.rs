@@ -1,0 +1,274 @@
+//! Settings as the page shows and changes them.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use codex_auth::text::printable;
+use codex_profiles::{Fallback, LogLevel, State};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::{Change, Control, ControlError, Language};
+use crate::chat::ReasoningFormat;
+
+/// Whoever asks more often is not told more.
+const SHORTEST_INTERVAL: u64 = 30;
+const LONGEST_INTERVAL: u64 = 24 * 60 * 60;
+
+/// Sets how much the program logs, from now on; `None` is as it was at the start.
+pub type SetLogLevel = Arc<dyn Fn(Option<LogLevel>) + Send + Sync>;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Settings {
+    /// The address that is bound at the next start.
+    pub listen: String,
+    /// The address that is bound now.
+    pub listen_now: String,
+    /// How often the quota is asked for.
+    pub refresh_interval_seconds: u64,
+    /// Whether idle logins are kept alive, and the quota is asked for, without being told to.
+    pub auto_refresh_enabled: bool,
+    /// How chat completions show the reasoning of models, from the next start on:
+    /// `reasoning_content`, `none` or `think-tags`.
+    pub reasoning_format: &'static str,
+    /// How much is logged; `null` leaves it to the environment.
+    pub log_level: Option<LogLevel>,
+    /// The language of the page and the tray.
+    pub language: Language,
+    /// Who serves when the current profile cannot.
+    #[schema(value_type = Option<Object>)]
+    pub fallback: Option<Fallback>,
+}
+
+/// What is to be set; what is missing stays as it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SettingsChange {
+    /// See [`Settings`].
+    pub listen: Option<SocketAddr>,
+    /// See [`Settings`]; 30 seconds to a day.
+    pub refresh_interval_seconds: Option<u64>,
+    /// See [`Settings`].
+    pub auto_refresh_enabled: Option<bool>,
+    /// See [`Settings`].
+    pub reasoning_format: Option<ReasoningFormat>,
+    /// See [`Settings`].
+    pub log_level: Change<LogLevel>,
+    /// See [`Settings`].
+    pub language: Option<Language>,
+    /// See [`Settings`].
+    pub fallback: Change<Fallback>,
+}
+
+impl Control {
+    /// The settings at this moment.
+    ///
+    /// # Errors
+    /// A [`StoreError`](codex_profiles::StoreError) when the file cannot be read at all.
+    pub async fn settings(&self) -> Result<Settings, ControlError> {
+        let state = self.inner.store.state().await?;
+        let listen_now = self.address().trim_start_matches("http://").to_owned();
+        Ok(Settings::of(&state, listen_now))
+    }
+
+    /// Changes settings.
+    ///
+    /// # Errors
+    /// Those of writing: nothing was changed.
+    pub async fn change_settings(&self, change: SettingsChange) -> Result<Settings, ControlError> {
+        let log_level = change.log_level.clone().written();
+        let store = &self.inner.store;
+        store.update_state(move |state| change.apply(state)).await?;
+        if let (Some(level), Some(set)) = (log_level, &self.inner.set_log_level) {
+            set(level);
+        }
+        self.changed();
+        self.settings().await
+    }
+}
+
+impl Settings {
+    fn of(state: &State, listen_now: String) -> Self {
+        let reasoning = state.reasoning_format();
+        let reasoning = reasoning.and_then(|word| word.parse::<ReasoningFormat>().ok());
+        Self {
+            listen: state.listen(),
+            listen_now,
+            refresh_interval_seconds: state.refresh_interval().as_secs(),
+            auto_refresh_enabled: state.auto_refresh_enabled(),
+            reasoning_format: reasoning.unwrap_or_default().as_str(),
+            log_level: state.log_level(),
+            language: Language::of(state),
+            fallback: state.fallback(),
+        }
+    }
+}
+
+impl SettingsChange {
+    /// Reads the body of a request. One value that cannot be is enough to change nothing.
+    ///
+    /// # Errors
+    /// [`ControlError::Invalid`], which names the field.
+    pub fn parse(mut fields: Map<String, Value>) -> Result<Self, ControlError> {
+        let fields = &mut fields;
+        let change = Self {
+            listen: take(fields, "listen", "an address such as 127.0.0.1:9876")?,
+            refresh_interval_seconds: take(
+                fields,
+                "refresh_interval_seconds",
+                "a number of seconds",
+            )?,
+            auto_refresh_enabled: take(fields, "auto_refresh_enabled", "true or false")?,
+            reasoning_format: reasoning_format(fields)?,
+            log_level: take(
+                fields,
+                "log_level",
+                "null, error, warn, info, debug or trace",
+            )?
+            .unwrap_or_default(),
+            language: take(fields, "language", "auto, en or zh-CN")?,
+            fallback: fallback(fields)?,
+        };
+        if let Some(unknown) = fields.keys().next() {
+            return Err(ControlError::invalid(
+                printable(unknown, 40),
+                "there is no such setting",
+            ));
+        }
+        change.within_bounds()
+    }
+
+    fn within_bounds(self) -> Result<Self, ControlError> {
+        let range = SHORTEST_INTERVAL..=LONGEST_INTERVAL;
+        if let Some(seconds) = self.refresh_interval_seconds
+            && !range.contains(&seconds)
+        {
+            let message = format!("it is {SHORTEST_INTERVAL} to {LONGEST_INTERVAL} seconds");
+            return Err(ControlError::invalid("refresh_interval_seconds", message));
+        }
+        match self.listen {
+            Some(address) if !address.ip().is_loopback() => Err(ControlError::invalid(
+                "listen",
+                "the router serves this machine alone: use a loopback address",
+            )),
+            _ => Ok(self),
+        }
+    }
+
+    fn apply(self, state: &mut State) {
+        if let Some(address) = self.listen {
+            state.set_listen(&address.to_string());
+        }
+        if let Some(seconds) = self.refresh_interval_seconds {
+            state.set_refresh_interval(Duration::from_secs(seconds));
+        }
+        if let Some(enabled) = self.auto_refresh_enabled {
+            state.set_auto_refresh_enabled(enabled);
+        }
+        if let Some(format) = self.reasoning_format {
+            state.set_reasoning_format(format.as_str());
+        }
+        if let Some(level) = self.log_level.written() {
+            state.set_log_level(level);
+        }
+        if let Some(language) = self.language {
+            state.set_language(language.as_str());
+        }
+        if let Some(fallback) = self.fallback.written() {
+            state.set_fallback(fallback.as_ref());
+        }
+    }
+}
+
+fn reasoning_format(
+    fields: &mut Map<String, Value>,
+) -> Result<Option<ReasoningFormat>, ControlError> {
+    let name = "reasoning_format";
+    let expected = "reasoning_content, none or think-tags";
+    let word: Option<String> = take(fields, name, expected)?;
+    let parse = |word: String| word.parse().map_err(|_| not(name, expected));
+    word.map(parse).transpose()
+}
+
+/// With what is wrong about it, since there is more than one thing.
+fn fallback(fields: &mut Map<String, Value>) -> Result<Change<Fallback>, ControlError> {
+    let Some(value) = fields.remove("fallback") else {
+        return Ok(Change::Keep);
+    };
+    let fallback = serde_json::from_value(value);
+    fallback.map_err(|error| ControlError::invalid("fallback", printable(&error.to_string(), 200)))
+}
+
+/// A field's value, if it is there; never a null that the type does not know.
+fn take<T: DeserializeOwned>(
+    fields: &mut Map<String, Value>,
+    name: &'static str,
+    expected: &str,
+) -> Result<Option<T>, ControlError> {
+    let Some(value) = fields.remove(name) else {
+        return Ok(None);
+    };
+    let value = serde_json::from_value(value);
+    value.map(Some).map_err(|_| not(name, expected))
+}
+
+fn not(name: &'static str, expected: &str) -> ControlError {
+    ControlError::invalid(name, format!("it is {expected}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(value: Value) -> Result<SettingsChange, ControlError> {
+        let Value::Object(fields) = value else {
+            panic!("an object");
+        };
+        SettingsChange::parse(fields)
+    }
+
+    #[test]
+    fn any_subset_may_be_set_and_null_is_a_value_where_it_means_something() {
+        assert_eq!(parse(json!({})).unwrap(), SettingsChange::default());
+        let change = parse(json!({"log_level": null, "language": "zh-CN"})).unwrap();
+        assert_eq!(change.log_level, Change::Clear);
+        assert_eq!(change.language, Some(Language::Chinese));
+        assert_eq!(change.listen, None);
+    }
+
+    #[test]
+    fn what_cannot_be_names_its_field() {
+        for (body, field) in [
+            (json!({"listen": "here"}), "listen"),
+            (json!({"listen": "0.0.0.0:9876"}), "listen"),
+            (json!({"listen": null}), "listen"),
+            (
+                json!({"refresh_interval_seconds": 0}),
+                "refresh_interval_seconds",
+            ),
+            (
+                json!({"refresh_interval_seconds": "60"}),
+                "refresh_interval_seconds",
+            ),
+            (json!({"auto_refresh_enabled": 1}), "auto_refresh_enabled"),
+            (json!({"reasoning_format": "loud"}), "reasoning_format"),
+            (json!({"log_level": "loud"}), "log_level"),
+            (json!({"language": "xx"}), "language"),
+            (json!({"fallback": {"profiles": []}}), "fallback"),
+            (json!({"fallback": {"profiles": ["../x"]}}), "fallback"),
+            (
+                json!({"fallback": {"profiles": ["a"], "no": 1}}),
+                "fallback",
+            ),
+            (json!({"lsten": "127.0.0.1:1"}), "lsten"),
+        ] {
+            let error = parse(body.clone()).unwrap_err();
+            let ControlError::Invalid { param, .. } = error else {
+                panic!("{error}");
+            };
+            assert_eq!(param, field, "{body}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The router that serves this home already, as another process sees it.
+
+use std::time::Duration;
+
+use codex_profiles::{CodexHome, fs::read};
+use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+
+use crate::{browser, cli::Failure};
+
+/// A router on this machine answers at once, or is none.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A router that runs, and takes this home's control token.
+#[derive(Debug)]
+pub(crate) struct RunningRouter {
+    address: Url,
+    token: SecretString,
+    client: reqwest::Client,
+}
+
+impl RunningRouter {
+    /// The router of this home; `None` when none runs, or what runs in its place is another one.
+    pub(crate) async fn find(home: &CodexHome) -> Option<Self> {
+        let home = home.clone();
+        let announced = tokio::task::spawn_blocking(move || announced(&home)).await;
+        let (address, token) = announced.ok()??;
+        let builder = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(PATIENCE);
+        let router = Self {
+            address,
+            token,
+            client: builder.build().ok()?,
+        };
+        router.is_ours().await.then_some(router)
+    }
+
+    /// A new address that opens the page, once.
+    pub(crate) async fn link(&self) -> Result<String, Failure> {
+        let answer = self.ask(Method::POST, "api/link").send().await;
+        let answer: Value = answer.map_err(lost)?.json().await.map_err(lost)?;
+        let url = answer["url"].as_str().map(str::to_owned);
+        url.ok_or_else(|| Failure::because("the router that runs gave no link"))
+    }
+
+    /// Brings its window to the front; opens the page in a browser where it has none. Says the
+    /// address where there is nothing to show it on.
+    pub(crate) async fn show(&self) -> Result<Option<String>, Failure> {
+        let answer = self.ask(Method::POST, "api/window").send().await;
+        if answer.map_err(lost)?.status() == StatusCode::NO_CONTENT {
+            return Ok(None);
+        }
+        let link = self.link().await?;
+        let url = link.clone();
+        let opened = tokio::task::spawn_blocking(move || browser::open(&url)).await;
+        Ok((!opened.unwrap_or(false)).then_some(link))
+    }
+
+    async fn is_ours(&self) -> bool {
+        // A token is shown to nobody who does not look like a router.
+        let Ok(health) = self.client.get(self.url("healthz")).send().await else {
+            return false;
+        };
+        let settings = self.ask(Method::GET, "api/settings");
+        health.status().is_success()
+            && settings
+                .send()
+                .await
+                .is_ok_and(|answer| answer.status().is_success())
+    }
+
+    fn ask(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.client.request(method, self.url(path));
+        request.bearer_auth(self.token.expose_secret())
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.address.clone();
+        url.set_path(path);
+        url
+    }
+}
+
+/// What a router that ran, or runs, has left in its files. Blocks.
+fn announced(home: &CodexHome) -> Option<(Url, SecretString)> {
+    let line = |path: std::path::PathBuf| {
+        let text = String::from_utf8(read::bytes(&path).ok()?).ok()?;
+        Some(text.trim().to_owned())
+    };
+    let address = Url::parse(&line(home.control_address())?).ok()?;
+    let token = line(home.control_token())?;
+    is_loopback(&address).then(|| (address, token.into()))
+}
+
+/// The token leaves this machine for nobody.
+fn is_loopback(address: &Url) -> bool {
+    let host = address.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let ip = host.parse::<std::net::IpAddr>();
+    address.scheme() == "http" && ip.is_ok_and(|ip| ip.is_loopback())
+}
+
+fn lost(error: reqwest::Error) -> Failure {
+    Failure::because(format!(
+        "the router that runs does not answer: {}",
+        error.without_url()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_address_of_this_machine_is_asked() {
+        let is_loopback = |text: &str| is_loopback(&Url::parse(text).unwrap());
+        for address in ["http://127.0.0.1:9876", "http://[::1]:9876"] {
+            assert!(is_loopback(address), "{address}");
+        }
+        for address in [
+            "http://10.0.0.1:9876",
+            "https://127.0.0.1",
+            "http://evil.example",
+            "http://localhost.evil.example",
+            "file:///x",
+        ] {
+            assert!(!is_loopback(address), "{address}");
+        }
+    }
+}
