@@ -33,7 +33,51 @@ macro_rules! files {
 }
 
 /// Every file in the folder `page`: one that is not in this list is not served.
-static FILES: [File; 3] = files!["index.html", "style.css", "app.js"];
+static FILES: [File; 43] = files![
+    "index.html",
+    "api.js",
+    "attach.js",
+    "base.css",
+    "bus.js",
+    "button.js",
+    "card.js",
+    "condition.js",
+    "connect.js",
+    "connection.js",
+    "controls.css",
+    "dialog.js",
+    "dom.js",
+    "edit_profile.js",
+    "events.js",
+    "fallback.js",
+    "field.js",
+    "format.js",
+    "guide.js",
+    "keys.js",
+    "locked.js",
+    "main.js",
+    "mark.svg",
+    "menu.js",
+    "notices.js",
+    "profiles.js",
+    "removed.js",
+    "requests.js",
+    "section.js",
+    "session.js",
+    "settings.js",
+    "sign_in.js",
+    "sign_in_steps.js",
+    "sign_out.js",
+    "switch_hint.js",
+    "switching.js",
+    "toast.js",
+    "unsaved.js",
+    "usage.js",
+    "views.css",
+    "words.js",
+    "words_en.js",
+    "words_zh.js",
+];
 
 /// Nothing but what lies here may run, be shown or be asked, and nobody may frame it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -179,7 +223,7 @@ mod tests {
             file("index.html", &headers).status(),
             StatusCode::NOT_MODIFIED
         );
-        assert_eq!(file("style.css", &headers).status(), StatusCode::OK);
+        assert_eq!(file("base.css", &headers).status(), StatusCode::OK);
     }
 
     #[test]
