@@ -7,12 +7,12 @@ use fake_openai::{Account, Usage};
 use tempfile::TempDir;
 
 use crate::{
-    harness::{Home, fake, until, worker},
+    harness::{Home, fake, worker},
     session::{Desk, Session},
 };
 
-/// A page that shows nothing is of one colour.
-const FEWEST_COLOURS: usize = 30;
+/// Fewer are those of a page that has nothing to show yet.
+const FEWEST_COLOURS: usize = 250;
 
 /// Several profiles, with labels and limits.
 async fn furnished(desk: Desk) -> Session {
@@ -32,11 +32,16 @@ async fn furnished(desk: Desk) -> Session {
         assert_eq!(home.run(&["label", name, label]).code, Some(0));
     }
     let session = Session::start(home, fake, desk).await;
-    session.click("Refresh profiles");
+    session.click(if desk.locale.starts_with("zh") {
+        "刷新账号"
+    } else {
+        "Refresh profiles"
+    });
+    session.shows("Work · Plus · ", &["--wait", "20"]);
     session
 }
 
-async fn picture(session: &Session, name: &str, window: Option<&str>) {
+fn picture(session: &Session, name: &str, window: Option<&str>) {
     let kept = std::env::var_os("CODEX_ROUTER_PICTURES").map(PathBuf::from);
     let temporary = TempDir::new().unwrap();
     let folder = kept.unwrap_or_else(|| temporary.path().to_owned());
@@ -73,7 +78,7 @@ async fn the_panel_draws_the_icon_and_its_menu() {
         };
         let session = furnished(desk).await;
         session.ask(&["open-menu"]);
-        picture(&session, name, None).await;
+        picture(&session, name, None);
     }
 }
 
@@ -92,6 +97,6 @@ async fn the_window_draws_the_page() {
         let session = furnished(desk).await;
         session.ask(&["activate"]);
         session.has_window();
-        picture(&session, name, Some("Codex Router")).await;
+        picture(&session, name, Some("Codex Router"));
     }
 }

@@ -69,7 +69,7 @@ impl Session {
         let mut probe = probe();
         probe
             .args(["run", "--name", &name, "--panel", desk.panel])
-            .args(["--timeout", "170"])
+            .args(["--timeout", "170", "--screen", "1180x860"])
             .args(desk.dark.then_some("--dark"))
             .arg("--")
             .arg(desktop_binary())

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use codex_auth::{
+    claims::Email,
     text::printable,
     usage::{Usage, UsageWindow},
 };
@@ -389,7 +390,7 @@ fn is_key(profile: &ProfileReport) -> bool {
 
 /// The label, else the e-mail address, else the name.
 fn called(profile: &ProfileReport) -> &str {
-    let email = profile.email.as_ref().map(|email| email.as_str());
+    let email = profile.email.as_ref().map(Email::as_str);
     profile.label.as_deref().or(email).unwrap_or(&profile.name)
 }
 

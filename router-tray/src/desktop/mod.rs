@@ -96,21 +96,20 @@ pub(crate) fn run(home: &CodexHome, chosen_home: bool) -> Result<(), Failure> {
         eprintln!("codex-router: {why}; serving without a tray");
     }
     runtime.block_on(announce(&serving))?;
-    match screen {
-        Ok(()) => around(serving, &runtime, chosen_home.then(|| home.clone())),
-        Err(_) => {
-            offer_page(&serving);
-            runtime.block_on(serving.run(stop_signal()));
-        }
+    if screen.is_ok() {
+        around(serving, &runtime, chosen_home.then_some(home));
+    } else {
+        offer_page(&serving);
+        runtime.block_on(serving.run(stop_signal()));
     }
     Ok(())
 }
 
-fn around(serving: Serving, runtime: &Runtime, chosen_home: Option<CodexHome>) {
+fn around(serving: Serving, runtime: &Runtime, chosen_home: Option<&CodexHome>) {
     let mut events = event_loop();
     let bell = Bell(Arc::new(Mutex::new(events.create_proxy())));
     let control = serving.control().clone();
-    let surroundings = Arc::new(Surroundings::new(chosen_home.as_ref(), bell.clone()));
+    let surroundings = Arc::new(Surroundings::new(chosen_home, bell.clone()));
     control.set_desktop(surroundings);
 
     let quit = Arc::new(Notify::new());

@@ -39,7 +39,7 @@ impl Link {
     pub(crate) fn to(place: Place, link: &str) -> Self {
         match place {
             Place::Profiles => Self(link.to_owned()),
-            place => Self(format!("{link}&{}", place.mark())),
+            Place::AddAccount => Self(format!("{link}&{}", place.mark())),
         }
     }
 
