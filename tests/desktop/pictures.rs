@@ -11,8 +11,10 @@ use crate::{
     session::{Desk, Session},
 };
 
+/// Colours of a panel with a menu, at least.
+const MENU: usize = 250;
 /// Fewer are those of a page that has nothing to show yet.
-const FEWEST_COLOURS: usize = 250;
+const PAGE: usize = 700;
 
 /// Several profiles, with labels and limits.
 async fn furnished(desk: Desk) -> Session {
@@ -42,29 +44,49 @@ async fn furnished(desk: Desk) -> Session {
 }
 
 fn picture(session: &Session, name: &str, window: Option<&str>) {
+    let fewest = window.map_or(MENU, |_| PAGE);
     let kept = std::env::var_os("CODEX_ROUTER_PICTURES").map(PathBuf::from);
     let temporary = TempDir::new().unwrap();
     let folder = kept.unwrap_or_else(|| temporary.path().to_owned());
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join(format!("{name}.png"));
     let path = file.to_str().unwrap();
-    let take = || match window {
-        Some(title) => session.ask(&["screenshot", path, "--window", title]),
-        None => session.ask(&["screenshot", path]),
+    let window = window.map_or(Vec::new(), |title| vec!["--window", title]);
+    let take = || {
+        session.ask(&[&["screenshot", path], window.as_slice()].concat());
+        Look::at(path)
     };
-    until(&format!("something in the picture {name}"), || {
-        take();
-        colours(path) >= FEWEST_COLOURS
-    })
-    .await;
+    // What is drawn bit by bit is done when two pictures are the same.
+    let mut last = take();
+    for _ in 0..60 {
+        let look = take();
+        if look == last && look.colours >= fewest {
+            return;
+        }
+        last = look;
+    }
+    panic!("nothing to see in {name}: {last:?}");
 }
 
-fn colours(path: &str) -> usize {
-    let counted = Command::new("identify")
-        .args(["-format", "%k", path])
-        .output();
-    let counted = String::from_utf8(counted.unwrap().stdout).unwrap();
-    counted.trim().parse().unwrap()
+/// What two pictures are compared by.
+#[derive(Debug, PartialEq, Eq)]
+struct Look {
+    colours: usize,
+    signature: String,
+}
+
+impl Look {
+    fn at(path: &str) -> Self {
+        let told = Command::new("identify")
+            .args(["-format", "%k %#", path])
+            .output();
+        let told = String::from_utf8(told.unwrap().stdout).unwrap();
+        let (colours, signature) = told.trim().split_once(' ').unwrap();
+        Self {
+            colours: colours.parse().unwrap(),
+            signature: signature.to_owned(),
+        }
+    }
 }
 
 #[tokio::test]

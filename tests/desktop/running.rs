@@ -17,7 +17,7 @@ async fn slow() -> Session {
 #[tokio::test]
 async fn quit_lets_streams_end_and_then_ends_cleanly() {
     let mut session = slow().await;
-    let mut stream = session.say_streaming("count to 60").send().await.unwrap();
+    let mut stream = session.say_streaming("count to 150").send().await.unwrap();
     let mut text = Vec::from(stream.chunk().await.unwrap().unwrap());
     session.click("Quit");
     session.shows("Ending the streams under way…", &["--disabled"]);

@@ -973,9 +973,12 @@ def ask_to_close(display, wid):
 def cmd_close_window(args):
     """Ask a window to close, as its close button does."""
     st = load_state(args)
-    ids = [w["id"] for w in windows(st) if args.title in w["title"]]
-    if not ids:
-        raise Fail(f"no visible window whose title has {args.title!r}")
+    end = time.monotonic() + args.wait
+    # While the window manager puts its frame around a window, that is not visible.
+    while not (ids := [w["id"] for w in windows(st) if args.title in w["title"]]):
+        if time.monotonic() >= end:
+            raise Fail(f"no visible window whose title has {args.title!r}")
+        time.sleep(0.1)
     ask_to_close(st["env"]["DISPLAY"], ids[0])
     return 0
 
