@@ -109,4 +109,4 @@ pub use sign_out::{SignOutError, SignOutScope};
 pub use state::State;
 pub use store::ProfileStore;
 pub use switch::Switched;
-pub use upkeep::{Notice, Upkeep};
+pub use upkeep::{Limit, Notice, Upkeep};

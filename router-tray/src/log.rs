@@ -5,12 +5,15 @@ use std::{io::IsTerminal as _, sync::OnceLock};
 use codex_profiles::LogLevel;
 use tracing_subscriber::EnvFilter;
 
+/// Warnings, but for those of a connection to the session bus that is being closed.
+const USUAL: &str = "warn,zbus=error";
+
 /// What `tracing` itself keeps for the whole program is reached through this.
 static SET: OnceLock<Box<dyn Fn(EnvFilter) + Send + Sync>> = OnceLock::new();
 
 /// Starts it: `CODEX_ROUTER_LOG`, else `RUST_LOG`, else warnings.
 pub(crate) fn start() {
-    let filter = of_environment().unwrap_or_else(|| "warn".to_owned());
+    let filter = of_environment().unwrap_or_else(|| USUAL.to_owned());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)
@@ -34,7 +37,7 @@ pub(crate) fn set_level(level: Option<LogLevel>) {
     let filter = level.map(|level| level.as_str().to_owned());
     let filter = filter.or_else(of_environment);
     if let Some(set) = SET.get() {
-        set(EnvFilter::new(filter.as_deref().unwrap_or("warn")));
+        set(EnvFilter::new(filter.as_deref().unwrap_or(USUAL)));
     }
 }
 

@@ -1,10 +1,13 @@
 //! Codex Router: switch between your Codex logins, and serve the chosen one on localhost.
 //!
-//! A table of contents: [`cli`] reads the command line and runs one command. All that is not about
-//! a terminal or a screen lives in the libraries.
+//! A table of contents: [`cli`] reads the command line and runs one command; without one, `desktop`
+//! puts an icon, a window and notifications around the server that [`serving`] starts. All that is
+//! not about a terminal or a screen lives in the libraries.
 
 mod browser;
 mod cli;
+#[cfg(feature = "gui")]
+mod desktop;
 mod log;
 mod running;
 mod serving;

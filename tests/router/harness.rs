@@ -181,6 +181,11 @@ impl Router {
             .env("CODEX_HOME", home.path(""));
         command.envs(environment.iter().copied());
         command.args(arguments);
+        Self::start_command(command)
+    }
+
+    /// A command that says where it listens.
+    pub(crate) fn start_command(mut command: Command) -> Self {
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = piped.stderr(Stdio::piped()).spawn().unwrap();
         let stdout = Collected::from(child.stdout.take().unwrap());

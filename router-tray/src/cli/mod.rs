@@ -29,27 +29,33 @@ use codex_profiles::{CodexHome, ProfileStore};
 pub(crate) use args::Cli;
 use args::Command;
 pub(crate) use exit::Failure;
+#[cfg(feature = "gui")]
+pub(crate) use serve::{announce, offer_page, second_start};
 pub(crate) use stop::stop_signal;
 
 /// Runs one command; what went wrong is one sentence on standard error.
 pub(crate) fn run(cli: Cli) -> ExitCode {
     crate::log::start();
-    match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime
-            .block_on(dispatch(cli))
-            .map_or_else(Failure::report, |()| ExitCode::SUCCESS),
-        Err(error) => Failure::from(error).report(),
-    }
+    started(cli).map_or_else(Failure::report, |()| ExitCode::SUCCESS)
 }
 
-async fn dispatch(cli: Cli) -> Result<(), Failure> {
+fn started(cli: Cli) -> Result<(), Failure> {
     let home = match cli.codex_home.clone() {
         Some(folder) => CodexHome::at(std::path::absolute(folder)?),
         None => CodexHome::discover()?,
     };
+    // Its windows want the first thread, on which no runtime may wait.
+    #[cfg(feature = "gui")]
+    if cli.command.is_none() {
+        return crate::desktop::run(&home, cli.codex_home.is_some());
+    }
+    tokio::runtime::Runtime::new()?.block_on(dispatch(cli, home))
+}
+
+async fn dispatch(cli: Cli, home: CodexHome) -> Result<(), Failure> {
     let store = || ProfileStore::open(home.clone());
     match cli.command {
-        None => serve::desktop(&home, None).await,
+        None => serve::headless(&home).await,
         Some(Command::Serve { listen }) => serve::serve(&home, listen).await,
         Some(Command::List { json, homes: true }) => {
             homes::list(cli.codex_home.map(|_| home.root().to_owned()), json)

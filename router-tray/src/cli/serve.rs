@@ -8,14 +8,13 @@ use codex_profiles::{CodexHome, ProfileStore, report::LoginState};
 use super::{attach, exit::Failure, out, stop::stop_signal, text};
 use crate::{running::RunningRouter, serving::Serving};
 
-/// Without a command: the tray, the window and the server. The tray is not part of this version,
-/// so it says so in one line and serves.
-pub(crate) async fn desktop(home: &CodexHome, listen: Option<SocketAddr>) -> Result<(), Failure> {
+/// Without a command, where there are no desktop parts.
+pub(crate) async fn headless(home: &CodexHome) -> Result<(), Failure> {
     if let Some(router) = RunningRouter::find(home).await {
         return second_start(&router).await;
     }
-    eprintln!("codex-router: {}; serving without a tray", why_headless());
-    serve(home, listen).await
+    eprintln!("codex-router: this is the headless build; serving without a tray");
+    serve(home, None).await
 }
 
 /// One that runs already is shown in place of starting another.
@@ -26,38 +25,35 @@ pub(crate) async fn second_start(router: &RunningRouter) -> Result<(), Failure> 
     Ok(())
 }
 
-fn why_headless() -> &'static str {
-    let has_display = ["DISPLAY", "WAYLAND_DISPLAY"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some());
-    match (
-        cfg!(feature = "gui"),
-        cfg!(target_os = "linux") && !has_display,
-    ) {
-        (_, true) => "there is no display",
-        (false, _) => "this is the headless build",
-        (true, _) => "the tray is not part of this version yet",
-    }
-}
-
 /// `serve`: the server alone, until it is told to stop.
 pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Result<(), Failure> {
     let serving = Serving::start(home, listen).await?;
+    announce(&serving).await?;
+    offer_page(&serving);
+    serving.run(stop_signal()).await;
+    Ok(())
+}
+
+/// Says where it listens, for programs, and what to do next, for a person.
+pub(crate) async fn announce(serving: &Serving) -> Result<(), Failure> {
     {
         let mut out = io::stdout().lock();
         writeln!(out, "listening on http://{}", serving.address())?;
         out.flush()?;
     }
     welcome(serving.store(), serving.address()).await?;
+    if let Some(told) = attach::left_over(serving.store(), serving.address()).await {
+        eprintln!("{told}");
+    }
+    Ok(())
+}
+
+/// Gives a person without a tray the way to the page.
+pub(crate) fn offer_page(serving: &Serving) {
     match serving.control().link() {
         Ok(link) => eprintln!("See and change everything in a browser: {link}"),
         Err(error) => eprintln!("codex-router: the page cannot be opened: {error}"),
     }
-    if let Some(told) = attach::left_over(serving.store(), serving.address()).await {
-        eprintln!("{told}");
-    }
-    serving.run(stop_signal()).await;
-    Ok(())
 }
 
 /// What to do next, for a person who started this in a terminal.
