@@ -28,10 +28,10 @@ fn wrong(document: &Value, schema: &Value, value: &Value, at: &str) -> Option<St
         .or_else(|| {
             let items = value.as_array()?.iter().enumerate();
             items
-                .filter_map(|(n, item)| {
-                    wrong(document, schema.get("items")?, item, &format!("{at}[{n}]"))
+                .filter(|_| schema.get("items").is_some())
+                .find_map(|(n, item)| {
+                    wrong(document, &schema["items"], item, &format!("{at}[{n}]"))
                 })
-                .next()
         })
 }
 
@@ -86,7 +86,7 @@ fn wrong_fields(document: &Value, schema: &Value, value: &Value, at: &str) -> Op
         Some(schema) => wrong(document, schema, value, &format!("{at}.{name}")),
         None => Some(format!("{at}: {name} is not in the document")),
     };
-    fields.iter().filter_map(field).next()
+    fields.iter().find_map(field)
 }
 
 #[track_caller]
