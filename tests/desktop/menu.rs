@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::{
-    harness::{Answer, Home, access_token, fake, read_json, worker},
+    harness::{Answer, Home, access_token, fake, read_json, worker, write},
     session::{Desk, Session},
 };
 
@@ -96,7 +96,7 @@ async fn what_other_programs_change_is_in_the_menu_at_once() {
 async fn a_click_that_leads_to_nothing_is_told_and_the_marks_stay_true() {
     let session = Session::of_two_accounts().await;
     let profile = session.home.profile("other");
-    fs::write(&profile, "{").unwrap();
+    write(&profile, "{");
     session.shows("other · cannot be read", &[]);
     session.click("other · cannot be read");
     session.notification("That did not work");
@@ -125,7 +125,7 @@ async fn starting_at_login_is_off_until_it_is_asked_for() {
 async fn a_login_that_is_in_no_profile_is_offered_to_be_saved() {
     let fake = fake();
     let home = Home::empty();
-    crate::harness::write(&home.live(), fake.auth_json(&worker()).to_string());
+    write(&home.live(), fake.auth_json(&worker()).to_string());
     let session = Session::start(home, fake, Desk::default()).await;
     session.shows("Save the login Codex uses…", &[]);
     assert_eq!(session.home.run(&["save", "mine"]).code, Some(0));

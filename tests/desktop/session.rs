@@ -245,7 +245,7 @@ pub(crate) fn environment(home: &Home, fake: &FakeOpenAi) -> Vec<(String, PathBu
     let person = home.path("person");
     fs::create_dir_all(&person).unwrap();
     let fake = fake.environment().into_iter();
-    let fake = fake.map(|(name, value)| (name.to_string(), value.to_string().into()));
+    let fake = fake.map(|(name, value)| (name.to_owned(), value.into()));
     let own = [
         ("CODEX_HOME", home.path("")),
         ("CODEX_ROUTER_LISTEN", "127.0.0.1:0".into()),
