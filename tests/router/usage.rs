@@ -257,6 +257,21 @@ async fn the_end_of_a_limit_that_was_near_is_noticed_by_itself() {
 }
 
 #[tokio::test]
+async fn a_limit_that_begins_anew_is_told_of_though_nothing_is_asked_for() {
+    let fake = fake();
+    let home = Home::with(&[("work", fake.auth_json(&worker()))]);
+    set_state(&home, &json!({"auto_refresh_enabled": false}));
+    fake.set_usage("acct-work", Usage::percent(90.0, 5.0).primary_resets_in(4));
+    let router = Router::start_with(&home, &fake, &[("CODEX_ROUTER_LOG", "info")]);
+    let world = World { router, home, fake };
+    assert_eq!(Answer::to(world.router.say("hello")).await.status, 200);
+    let told = "the 5h limit of profile `work` has begun anew";
+    until("the news", || world.router.printed().contains(told)).await;
+    assert!(polls(&world, "acct-work").is_empty());
+    assert_eq!(used(&usage_of(&world.home, "work"), "5h"), None);
+}
+
+#[tokio::test]
 async fn the_command_asks_now_with_and_without_a_router() {
     let mut world = World::two_accounts();
     world

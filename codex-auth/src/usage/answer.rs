@@ -6,8 +6,7 @@ use serde_json::Value;
 use super::{
     UsageSource,
     reading::{
-        LimitId, LimitReading, MOST_LIMITS, RawNumbers, Reading, Told, credits, display_name,
-        number, plan,
+        LimitId, LimitReading, MOST_LIMITS, RawNumbers, Reading, Told, credits, number, plan,
     },
 };
 
@@ -57,10 +56,8 @@ fn main_limit(answer: &Value, now: Timestamp) -> LimitReading {
 fn additional(more: &Value, now: Timestamp) -> Option<LimitReading> {
     let name = more["limit_name"].as_str();
     let id = more["metered_feature"].as_str().or(name);
-    Some(LimitReading {
-        name: name.and_then(display_name),
-        ..limit(id.and_then(LimitId::new)?, &more["rate_limit"], now)
-    })
+    let limit = limit(id.and_then(LimitId::new)?, &more["rate_limit"], now);
+    Some(limit.called(name))
 }
 
 fn limit(id: LimitId, limit: &Value, now: Timestamp) -> LimitReading {

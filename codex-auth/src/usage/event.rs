@@ -1,14 +1,12 @@
 //! Messages of a WebSocket, in minutes. *Source:* wire reference 7.3 and 9.2.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{
     UsageSource, headers,
-    reading::{
-        LimitId, LimitReading, RawNumbers, Reading, Told, credits, display_name, number, plan,
-    },
+    reading::{LimitId, LimitReading, RawNumbers, Reading, Told, credits, number, plan},
 };
 
 pub(super) fn reading(message: &str, now: Timestamp) -> Option<Reading> {
@@ -33,12 +31,12 @@ fn of_limits(event: &Value, now: Timestamp) -> Reading {
 fn limit(event: &Value, now: Timestamp) -> LimitReading {
     let name = |field: &str| event[field].as_str();
     let id = name("metered_limit_name").or(name("limit_name"));
-    LimitReading {
-        name: name("limit_name").and_then(display_name),
+    let limit = LimitReading {
         primary: window(&event["rate_limits"]["primary"], now),
         secondary: window(&event["rate_limits"]["secondary"], now),
         ..LimitReading::new(id.and_then(LimitId::new).unwrap_or_else(LimitId::main))
-    }
+    };
+    limit.called(name("limit_name"))
 }
 
 fn window(window: &Value, now: Timestamp) -> Told {
@@ -58,11 +56,19 @@ fn window(window: &Value, now: Timestamp) -> Told {
 /// A refusal brings along the headers that it would have over HTTP.
 fn of_error(event: &Value, now: Timestamp) -> Option<Reading> {
     let headers = header_map(event["headers"].as_object()?);
-    let reading = headers::reading(&headers, now)?;
+    let reading = headers::reading(status(event), &headers, now)?;
     Some(Reading {
         source: UsageSource::Event,
         ..reading
     })
+}
+
+/// That of the refusal over HTTP; one that is not told proves nothing.
+fn status(event: &Value) -> StatusCode {
+    let told = ["status", "status_code"].map(|field| event[field].as_u64());
+    let told = told.into_iter().flatten().next();
+    let status = told.and_then(|status| StatusCode::from_u16(status.try_into().ok()?).ok());
+    status.unwrap_or_default()
 }
 
 fn header_map(headers: &Map<String, Value>) -> HeaderMap {

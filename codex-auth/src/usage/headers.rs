@@ -1,6 +1,6 @@
 //! `x-codex-…` headers, in minutes. *Source:* wire reference 9.1.
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 
 use super::{
@@ -15,16 +15,25 @@ const SUFFIXES: [&str; 2] = ["-primary-used-percent", "-secondary-used-percent"]
 /// The other kinds of `x-codex-rate-limit-reached-type` are about money.
 const LIMIT_OF_TIME: &str = "rate_limit_reached";
 
-pub(super) fn reading(headers: &HeaderMap, now: Timestamp) -> Option<Reading> {
+pub(super) fn reading(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Option<Reading> {
     // Most answers of most servers hold none of this.
     headers
         .keys()
         .any(|name| name.as_str().starts_with("x-codex-") || is_of_a_limit(name.as_str()))
-        .then(|| Answer { headers, now }.reading())
+        .then(|| {
+            let is_refusal = status == StatusCode::TOO_MANY_REQUESTS;
+            Answer {
+                is_refusal,
+                headers,
+                now,
+            }
+            .reading()
+        })
 }
 
 /// The headers of one answer.
 struct Answer<'a> {
+    is_refusal: bool,
     headers: &'a HeaderMap,
     now: Timestamp,
 }
@@ -32,9 +41,16 @@ struct Answer<'a> {
 impl Answer<'_> {
     fn reading(&self) -> Reading {
         let names = self.limit_names();
+        let active = self.active(&names);
         let mut limits: Vec<LimitReading> =
             names.iter().filter_map(|name| self.limit(name)).collect();
-        if let Some(id) = self.reached() {
+        // The limit of this request comes twice: by its own name, and as the plain one.
+        if let Some(active) = &active
+            && limits.iter().any(|it| it.id == *active && !it.id.is_main())
+        {
+            limits.retain(|limit| !limit.id.is_main());
+        }
+        if let Some(id) = self.reached(active) {
             match limits.iter_mut().find(|limit| limit.id == id) {
                 Some(limit) => limit.reached = true,
                 None => limits.push(LimitReading {
@@ -68,13 +84,11 @@ impl Answer<'_> {
 
     fn limit(&self, name: &str) -> Option<LimitReading> {
         let limit = LimitReading {
-            name: self
-                .text(&format!("x-{name}-limit-name"))
-                .and_then(display_name),
             primary: self.window(name, "primary"),
             secondary: self.window(name, "secondary"),
             ..LimitReading::new(LimitId::new(name)?)
         };
+        let limit = limit.called(self.text(&format!("x-{name}-limit-name")));
         limit.tells_something().then_some(limit)
     }
 
@@ -96,14 +110,26 @@ impl Answer<'_> {
         numbers.told(self.now)
     }
 
+    /// The limit that counts for this request, if it is one: ordinary answers name it too, and
+    /// some have a word there that is none.
+    fn active(&self, names: &[String]) -> Option<LimitId> {
+        let active = LimitId::new(self.text("x-codex-active-limit")?)?;
+        let is_told = names
+            .iter()
+            .any(|name| LimitId::new(name).as_ref() == Some(&active));
+        (is_told || active.is_of_codex()).then_some(active)
+    }
+
     /// The limit that a refusal is for.
-    fn reached(&self) -> Option<LimitId> {
+    fn reached(&self, active: Option<LimitId>) -> Option<LimitId> {
         let kind = self.text("x-codex-rate-limit-reached-type");
         if kind.is_some_and(|kind| kind.trim() != LIMIT_OF_TIME) {
             return None;
         }
-        let active = self.text("x-codex-active-limit").and_then(LimitId::new);
-        active.or_else(|| kind.map(|_| LimitId::main()))
+        match kind {
+            Some(_) => active.or_else(|| Some(LimitId::main())),
+            None => active.filter(|_| self.is_refusal),
+        }
     }
 
     fn credits(&self) -> Option<Credits> {

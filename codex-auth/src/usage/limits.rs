@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Credits, Reading, Usage, UsageSource, UsageWindow,
+    Credits, Reading, Usage, UsageSource, UsageWindow, WindowId,
     names::{self, span_name},
     reading::{LimitReading, MAIN, MOST_LIMITS, Numbers, Told},
 };
@@ -23,6 +23,9 @@ pub struct Limits {
     credits: Option<Credits>,
     #[serde(default)]
     plan: Option<PlanType>,
+    /// Most readings tell no plan.
+    #[serde(default)]
+    plan_read_at: Option<Timestamp>,
     #[serde(default)]
     last: Option<Last>,
     #[serde(flatten)]
@@ -77,12 +80,10 @@ impl Limits {
                 limit.take(told, reading.read_at);
             }
         }
+        self.take_plan(reading.plan.as_ref(), Some(reading.read_at));
         if self.is_older_than(reading.read_at) {
             if let Some(credits) = &reading.credits {
                 self.credits = Some(credits.clone());
-            }
-            if let Some(plan) = &reading.plan {
-                self.plan = Some(plan.clone());
             }
             self.last = Some(Last {
                 source: reading.source,
@@ -101,11 +102,11 @@ impl Limits {
             }
         }
         self.each.truncate(MOST_LIMITS);
+        self.take_plan(other.plan.as_ref(), other.plan_read_at);
         if let Some(last) = other.last
             && self.is_older_than(last.read_at)
         {
             self.credits = other.credits.clone().or(self.credits.take());
-            self.plan = other.plan.clone().or(self.plan.take());
             self.last = other.last;
         }
         for (name, value) in &other.unknown {
@@ -138,16 +139,32 @@ impl Limits {
         })
     }
 
-    /// The plan as it was told along with the limits, and when anything was read last.
+    /// Every window as [`usage`](Self::usage) shows it, with what it stays known by.
+    #[must_use]
+    pub fn windows(&self, now: Timestamp) -> Vec<(WindowId, UsageWindow)> {
+        let named = names::named(&self.each).into_iter();
+        named
+            .map(|(name, limit, window)| (limit.id_of(window), window.shown(name, now)))
+            .collect()
+    }
+
+    /// The plan as it was told along with the limits, and when that was.
     #[must_use]
     pub fn plan(&self) -> Option<(&PlanType, Timestamp)> {
-        Some((self.plan.as_ref()?, self.last?.read_at))
+        Some((self.plan.as_ref()?, self.plan_read_at?))
     }
 
     /// When anything was read last.
     #[must_use]
     pub fn read_at(&self) -> Option<Timestamp> {
         Some(self.last?.read_at)
+    }
+
+    fn take_plan(&mut self, plan: Option<&PlanType>, read_at: Option<Timestamp>) {
+        if plan.is_some() && self.plan_read_at <= read_at {
+            self.plan = plan.cloned();
+            self.plan_read_at = read_at;
+        }
     }
 
     fn is_older_than(&self, read_at: Timestamp) -> bool {
@@ -186,6 +203,14 @@ impl Limit {
         self.id == MAIN
     }
 
+    fn id_of(&self, window: &Window) -> WindowId {
+        let slot = match window.slot {
+            Slot::Primary => "primary",
+            Slot::Secondary => "secondary",
+        };
+        WindowId(format!("{} {slot}", self.id))
+    }
+
     fn take(&mut self, told: &LimitReading, at: Timestamp) {
         if told.name.is_some() {
             self.name.clone_from(&told.name);
@@ -200,7 +225,7 @@ impl Limit {
                 Told::Window(numbers) => self.take_window(slot, numbers, at),
             }
         }
-        self.leave_out_doubles(at);
+        self.leave_out_doubles();
         if told.reached {
             self.mark_reached(at);
         }
@@ -215,15 +240,14 @@ impl Limit {
     }
 
     /// With another plan a window may have changed its place: it is not there twice.
-    fn leave_out_doubles(&mut self, at: Timestamp) {
-        let span = |window: &Window| window.duration_seconds.map(span_name);
-        let fresh: Vec<_> = self.windows.iter().filter(|it| it.read_at == at).collect();
-        let fresh: Vec<_> = fresh.into_iter().map(|it| (it.slot, span(it))).collect();
+    fn leave_out_doubles(&mut self) {
+        let spans: Vec<_> = self.windows.iter().map(Window::span).collect();
         self.windows.retain(|window| {
-            let is_double = |(slot, other): &(Slot, Option<String>)| {
-                *slot != window.slot && other.is_some() && *other == span(window)
+            let (span, read_at) = window.span();
+            let is_outdone = |(other, later): &(Option<String>, Timestamp)| {
+                *other == span && span.is_some() && *later > read_at
             };
-            window.read_at == at || !fresh.iter().any(is_double)
+            !spans.iter().any(is_outdone)
         });
     }
 
@@ -252,6 +276,7 @@ impl Limit {
             }
         }
         self.windows.sort_by_key(|window| window.slot);
+        self.leave_out_doubles();
     }
 }
 
@@ -284,6 +309,11 @@ impl Window {
             slot: self.slot,
             unknown: std::mem::take(&mut self.unknown),
         };
+    }
+
+    /// How long it is, as people say it, and when that was read.
+    fn span(&self) -> (Option<String>, Timestamp) {
+        (self.duration_seconds.map(span_name), self.read_at)
     }
 
     fn used_at(&self, now: Timestamp) -> Option<f64> {

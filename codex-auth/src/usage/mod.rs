@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use codex_auth::usage::{Limits, Reading};
-//! use http::HeaderMap;
+//! use http::{HeaderMap, StatusCode};
 //!
 //! let mut headers = HeaderMap::new();
 //! headers.insert("x-codex-primary-used-percent", "42".parse()?);
@@ -15,7 +15,8 @@
 //!
 //! let now = jiff::Timestamp::now();
 //! let mut limits = Limits::default();
-//! limits.take(&Reading::of_headers(&headers, now).expect("it tells of a limit"));
+//! let reading = Reading::of_headers(StatusCode::OK, &headers, now);
+//! limits.take(&reading.expect("it tells of a limit"));
 //!
 //! let usage = limits.usage(now).expect("something was read");
 //! assert_eq!(usage.binding.as_deref(), Some("5h"));
@@ -94,6 +95,11 @@ pub struct UsageWindow {
     /// When this window was read.
     pub read_at: Timestamp,
 }
+
+/// Which window of an account it is, whatever it is called: names may change.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WindowId(String);
 
 /// Credits beyond the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

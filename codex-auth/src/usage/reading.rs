@@ -1,4 +1,4 @@
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -57,10 +57,11 @@ pub(super) struct Numbers {
 pub(super) struct LimitId(pub(super) String);
 
 impl Reading {
-    /// What the headers of an answer tell, if anything: to a model call, a refusal, or a handshake.
+    /// What the headers of an answer with this status tell, if anything: to a model call, a
+    /// refusal, or a handshake.
     #[must_use]
-    pub fn of_headers(headers: &HeaderMap, now: Timestamp) -> Option<Self> {
-        headers::reading(headers, now).filter(Self::tells_something)
+    pub fn of_headers(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Option<Self> {
+        headers::reading(status, headers, now).filter(Self::tells_something)
     }
 
     /// What a message of a WebSocket tells, if anything: an event `codex.rate_limits`, or an
@@ -107,6 +108,15 @@ impl LimitReading {
         }
     }
 
+    /// With the name that people know it by. Its identifier in that place is none.
+    pub(super) fn called(self, name: Option<&str>) -> Self {
+        let name = name.and_then(display_name);
+        Self {
+            name: name.filter(|name| name.replace('-', "_") != self.id.0),
+            ..self
+        }
+    }
+
     pub(super) fn tells_something(&self) -> bool {
         self.reached || self.primary != Told::Nothing || self.secondary != Told::Nothing
     }
@@ -121,6 +131,16 @@ impl LimitId {
 
     pub(super) fn main() -> Self {
         Self(MAIN.to_owned())
+    }
+
+    pub(super) fn is_main(&self) -> bool {
+        self.0 == MAIN
+    }
+
+    /// Whether it is the main limit or, by its name, one beside it.
+    pub(super) fn is_of_codex(&self) -> bool {
+        let rest = self.0.strip_prefix(MAIN);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
     }
 }
 

@@ -1,4 +1,4 @@
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -23,7 +23,11 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 }
 
 fn of_headers(pairs: &[(&str, &str)]) -> Option<Reading> {
-    Reading::of_headers(&headers(pairs), at(NOW))
+    Reading::of_headers(StatusCode::OK, &headers(pairs), at(NOW))
+}
+
+fn refusal(pairs: &[(&str, &str)]) -> Option<Reading> {
+    Reading::of_headers(StatusCode::TOO_MANY_REQUESTS, &headers(pairs), at(NOW))
 }
 
 fn of_answer(answer: &Value) -> Reading {
@@ -163,7 +167,7 @@ fn a_window_that_is_not_mentioned_keeps_its_own_age() {
     limits.take(&of_headers(&USUAL).unwrap());
     let later = at(NOW + 60);
     let primary = headers(&[("x-codex-primary-used-percent", "50")]);
-    limits.take(&Reading::of_headers(&primary, later).unwrap());
+    limits.take(&Reading::of_headers(StatusCode::OK, &primary, later).unwrap());
     let usage = limits.usage(later).unwrap();
     assert_eq!(usage.windows[0].used_percent, Some(50.0));
     assert_eq!(usage.windows[0].resets_at, Some(at(RESET)), "still known");
@@ -179,7 +183,7 @@ fn an_older_reading_changes_nothing() {
     limits.take(&of_answer(&both(42.0, 7.0)));
     let before = limits.clone();
     let old = headers(&USUAL);
-    limits.take(&Reading::of_headers(&old, at(NOW - 5)).unwrap());
+    limits.take(&Reading::of_headers(StatusCode::OK, &old, at(NOW - 5)).unwrap());
     assert_eq!(limits, before);
 }
 
@@ -295,16 +299,109 @@ fn lengths_have_short_names_however_they_were_rounded() {
 fn a_refusal_uses_up_the_window_it_is_for() {
     let mut limits = Limits::default();
     limits.take(&of_answer(&both(97.0, 40.0)));
-    let refusal = headers(&[("x-codex-active-limit", "codex")]);
-    limits.take(&Reading::of_headers(&refusal, at(NOW)).unwrap());
+    limits.take(&refusal(&[("x-codex-active-limit", "codex")]).unwrap());
     let usage = limits.usage(at(NOW)).unwrap();
     assert_eq!(usage.windows[0].used_percent, Some(100.0));
     assert_eq!(usage.windows[1].used_percent, Some(40.0));
 }
 
 #[test]
+fn the_limit_that_is_active_is_not_reached_for_that() {
+    let mut told = USUAL.to_vec();
+    told.push(("x-codex-active-limit", "codex"));
+    let usage = shown(&[of_headers(&told).unwrap()]);
+    assert_eq!(usage.windows[0].used_percent, Some(42.5));
+    assert_eq!(of_headers(&[("x-codex-active-limit", "codex")]), None);
+    told.push(("x-codex-rate-limit-reached-type", "rate_limit_reached"));
+    let usage = shown(&[of_headers(&told).unwrap()]);
+    assert_eq!(usage.windows[0].used_percent, Some(100.0), "explicitly");
+
+    for (status, used) in [
+        (json!({"status": 200}), 42.5),
+        (json!({}), 42.5),
+        (json!({"status": 429}), 100.0),
+        (json!({"status_code": 429}), 100.0),
+    ] {
+        let mut error = status.clone();
+        error["type"] = json!("error");
+        error["headers"] = USUAL.into_iter().collect();
+        error["headers"]["x-codex-active-limit"] = json!("codex");
+        let reading = Reading::of_event(&error.to_string(), at(NOW)).unwrap();
+        let usage = shown(&[reading]);
+        assert_eq!(usage.windows[0].used_percent, Some(used), "{status}");
+    }
+}
+
+/// Headers of an answer whose request counted for another limit than the main one.
+fn of_another(active: &'static str) -> [(&'static str, &'static str); 7] {
+    [
+        ("x-codex-active-limit", active),
+        ("x-codex-primary-used-percent", "3"),
+        ("x-codex-primary-window-minutes", "300"),
+        ("x-codex-limit-name", "GPT-Next"),
+        ("x-codex-other-primary-used-percent", "3"),
+        ("x-codex-other-primary-window-minutes", "300"),
+        ("x-codex-other-limit-name", "GPT-Next"),
+    ]
+}
+
+#[test]
+fn a_copy_of_the_active_limit_is_not_taken_for_the_main_one() {
+    let main = of_answer(&both(97.0, 40.0));
+    for active in ["codex_other", "codex-other", "Codex-Other"] {
+        let usage = shown(&[main.clone(), of_headers(&of_another(active)).unwrap()]);
+        assert_eq!(names(&usage), ["5h", "weekly", "GPT-Next"], "{active}");
+        assert_eq!(usage.windows[0].used_percent, Some(97.0), "{active}");
+        assert_eq!(usage.windows[2].used_percent, Some(3.0), "{active}");
+    }
+    let refused = refusal(&of_another("codex_other")).unwrap();
+    let usage = shown(&[main.clone(), refused]);
+    assert_eq!(usage.windows[0].used_percent, Some(97.0));
+    assert_eq!(usage.windows[2].used_percent, Some(100.0));
+    for active in ["codex", "premium", "codex_unheard_of", "?"] {
+        let usage = shown(&[main.clone(), of_headers(&of_another(active)).unwrap()]);
+        assert_eq!(usage.windows[0].used_percent, Some(3.0), "{active}");
+    }
+}
+
+#[test]
+fn a_word_that_is_no_limit_changes_nothing() {
+    for word in ["premium", "?"] {
+        let active = ("x-codex-active-limit", word);
+        assert_eq!(refusal(&[active]), None, "{word}");
+        let mut told = USUAL.to_vec();
+        let without = refusal(&told);
+        told.push(active);
+        assert_eq!(refusal(&told), without, "{word}");
+        told.push(("x-codex-rate-limit-reached-type", "rate_limit_reached"));
+        let usage = shown(&[refusal(&told).unwrap()]);
+        assert_eq!(usage.windows[0].used_percent, Some(100.0), "the main one");
+    }
+}
+
+#[test]
+fn an_identifier_does_not_take_the_place_of_a_name() {
+    let mut answer = both(1.0, 2.0);
+    answer["additional_rate_limits"] = json!([{"limit_name": "GPT-Next",
+        "metered_feature": "codex_other", "rate_limit": {"primary_window":
+            window(30.0, 18_000, RESET)}}]);
+    for event in [
+        json!({"limit_name": "codex_other"}),
+        json!({"metered_limit_name": "codex_other", "limit_name": "codex-other"}),
+    ] {
+        let mut event = event;
+        event["type"] = json!("codex.rate_limits");
+        event["rate_limits"] = json!({"primary": {"used_percent": 31}});
+        let event = Reading::of_event(&event.to_string(), at(NOW)).unwrap();
+        let usage = shown(&[of_answer(&answer), event]);
+        assert_eq!(names(&usage), ["5h", "weekly", "GPT-Next"]);
+        assert_eq!(usage.windows[2].used_percent, Some(31.0));
+    }
+}
+
+#[test]
 fn a_refusal_for_want_of_credits_is_about_no_window() {
-    let told = of_headers(&[
+    let told = refusal(&[
         ("x-codex-active-limit", "codex"),
         (
             "x-codex-rate-limit-reached-type",
@@ -354,13 +451,32 @@ fn of_two_memories_the_newer_reading_of_each_window_stays() {
     let mut other = one.clone();
     let later = at(NOW + 60);
     let primary = headers(&[("x-codex-primary-used-percent", "50")]);
-    other.take(&Reading::of_headers(&primary, later).unwrap());
+    other.take(&Reading::of_headers(StatusCode::OK, &primary, later).unwrap());
 
     let mut merged = one.clone();
     merged.merge(&other);
     assert_eq!(merged, other);
     other.merge(&one);
     assert_eq!(merged, other, "whichever takes in the other");
+}
+
+#[test]
+fn a_window_that_moved_is_not_there_twice_after_a_merge() {
+    let mut old = Limits::default();
+    old.take(&of_answer(&both(10.0, 20.0)));
+    let mut new = Limits::default();
+    let weekly = headers(&[
+        ("x-codex-primary-used-percent", "30"),
+        ("x-codex-primary-window-minutes", "10079"),
+    ]);
+    let later = at(NOW + 60);
+    new.take(&Reading::of_headers(StatusCode::OK, &weekly, later).unwrap());
+    for (mut one, other) in [(old.clone(), new.clone()), (new, old)] {
+        one.merge(&other);
+        let usage = one.usage(later).unwrap();
+        assert_eq!(names(&usage), ["weekly"]);
+        assert_eq!(usage.windows[0].used_percent, Some(30.0));
+    }
 }
 
 #[test]
@@ -387,7 +503,7 @@ fn a_window_that_nobody_speaks_of_is_forgotten_at_last() {
     limits.take(&of_headers(&USUAL).unwrap());
     let later = at(NOW) + SignedDuration::from_hours(50 * 24);
     let primary = headers(&[("x-codex-primary-used-percent", "50")]);
-    limits.take(&Reading::of_headers(&primary, later).unwrap());
+    limits.take(&Reading::of_headers(StatusCode::OK, &primary, later).unwrap());
     assert_eq!(limits.usage(later).unwrap().windows.len(), 1);
 }
 
@@ -396,6 +512,28 @@ fn the_plan_is_told_along() {
     let mut limits = Limits::default();
     limits.take(&of_answer(&both(1.0, 2.0)));
     assert_eq!(limits.plan().unwrap().0.as_str(), "plus");
+}
+
+#[test]
+fn a_plan_is_as_old_as_the_reading_that_told_it() {
+    let mut limits = Limits::default();
+    limits.take(&of_answer(&both(1.0, 2.0)));
+    let plus = limits.clone();
+    let later = at(NOW + 60);
+    let headers_at = |pairs: &[(&str, &str)]| {
+        Reading::of_headers(StatusCode::OK, &headers(pairs), later).unwrap()
+    };
+    limits.take(&headers_at(&USUAL));
+    assert_eq!(limits.plan().unwrap().1, at(NOW), "headers without a plan");
+    let mut told = USUAL.to_vec();
+    told.push(("x-codex-plan-type", "pro"));
+    let mut pro = Limits::default();
+    pro.take(&headers_at(&told));
+    for (mut one, other) in [(plus.clone(), pro.clone()), (pro, plus)] {
+        one.merge(&other);
+        let (plan, read_at) = one.plan().unwrap();
+        assert_eq!((plan.as_str(), read_at), ("pro", later));
+    }
 }
 
 /// Text as a careless or malicious server might put in the place of a number.
@@ -471,7 +609,8 @@ proptest! {
     #[test]
     fn any_headers_are_read_without_a_panic(
         numbers in proptest::collection::vec((0..3_usize, 0..2_usize, 0..4_usize, odd_number()), 0..16),
-        active in proptest::option::of("[ -~]{0,10}"),
+        active in proptest::option::of(prop_oneof!["[ -~]{0,10}", Just("codex-other".to_owned())]),
+        status in prop_oneof![Just(StatusCode::OK), Just(StatusCode::TOO_MANY_REQUESTS)],
     ) {
         let mut map = HeaderMap::new();
         for (limit, slot, what, number) in numbers {
@@ -488,7 +627,7 @@ proptest! {
         }
         let mut limits = Limits::default();
         limits.take(&of_headers(&USUAL).unwrap());
-        if let Some(reading) = Reading::of_headers(&map, at(NOW)) {
+        if let Some(reading) = Reading::of_headers(status, &map, at(NOW)) {
             limits.take(&reading);
         }
         check(&limits)?;

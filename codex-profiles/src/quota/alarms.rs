@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use codex_auth::usage::{Usage, UsageWindow};
+use codex_auth::usage::{UsageWindow, WindowId};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -23,10 +23,10 @@ pub(super) enum Rung {
     Reached,
 }
 
-/// What was told of the windows of one account, by their names.
+/// What was told of the windows of one account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Alarms(BTreeMap<String, Told>);
+pub(super) struct Alarms(BTreeMap<WindowId, Told>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Told {
@@ -36,27 +36,31 @@ struct Told {
 
 impl Alarms {
     /// What is to be told now, which from then on was told.
-    pub(super) fn judge(&mut self, usage: &Usage, now: Timestamp) -> Vec<(Rung, UsageWindow)> {
-        let windows = &usage.windows;
+    pub(super) fn judge(
+        &mut self,
+        windows: &[(WindowId, UsageWindow)],
+        now: Timestamp,
+    ) -> Vec<(Rung, UsageWindow)> {
         self.0
-            .retain(|name, _| windows.iter().any(|window| window.name == *name));
-        let judged = windows.iter().flat_map(|window| {
-            let ended = self.ended(window, now).then_some(Rung::Free);
-            let risen = self.risen(window);
+            .retain(|told, _| windows.iter().any(|(id, _)| id == told));
+        let judged = windows.iter().flat_map(|(id, window)| {
+            let ended = self.ended(id, window, now).then_some(Rung::Free);
+            let risen = self.risen(id, window);
             let rungs = ended.into_iter().chain(risen);
             rungs.map(|rung| (rung, window.clone())).collect::<Vec<_>>()
         });
         judged.collect()
     }
 
-    /// When the first of the windows that were told of begins anew.
-    pub(super) fn next_reset(&self) -> Option<Timestamp> {
-        self.0.values().filter_map(|told| told.resets_at).min()
+    /// When the first of the windows that were told of begins anew after `now`.
+    pub(super) fn next_reset(&self, now: Timestamp) -> Option<Timestamp> {
+        let resets = self.0.values().filter_map(|told| told.resets_at);
+        resets.filter(|reset| *reset > now).min()
     }
 
     /// Whether a window that was told of has begun anew.
-    fn ended(&mut self, window: &UsageWindow, now: Timestamp) -> bool {
-        let Some(told) = self.0.get_mut(&window.name) else {
+    fn ended(&mut self, id: &WindowId, window: &UsageWindow, now: Timestamp) -> bool {
+        let Some(told) = self.0.get_mut(id) else {
             return false;
         };
         if let Some(resets_at) = window.resets_at
@@ -67,20 +71,20 @@ impl Alarms {
         let is_over = told.resets_at.is_some_and(|reset| reset <= now);
         let is_free = window.used_percent.is_some_and(|used| used < FREE_PERCENT);
         if is_over || is_free {
-            self.0.remove(&window.name);
+            self.0.remove(id);
         }
         is_over || is_free
     }
 
     /// What a window has come to since it was last told of.
-    fn risen(&mut self, window: &UsageWindow) -> Option<Rung> {
+    fn risen(&mut self, id: &WindowId, window: &UsageWindow) -> Option<Rung> {
         let rung = rung(window.used_percent?);
-        let before = self.0.get(&window.name).map(|told| told.rung);
+        let before = self.0.get(id).map(|told| told.rung);
         if rung <= before.unwrap_or(Rung::Free) {
             return None;
         }
         let resets_at = window.resets_at;
-        self.0.insert(window.name.clone(), Told { rung, resets_at });
+        self.0.insert(id.clone(), Told { rung, resets_at });
         Some(rung)
     }
 }
@@ -99,7 +103,7 @@ fn rung(used_percent: f64) -> Rung {
 
 #[cfg(test)]
 mod tests {
-    use codex_auth::usage::UsageSource;
+    use serde_json::json;
 
     use super::*;
 
@@ -109,7 +113,8 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn usage(used_percent: Option<f64>, resets_at: i64) -> Usage {
+    fn windows(used_percent: Option<f64>, resets_at: i64) -> Vec<(WindowId, UsageWindow)> {
+        let id = serde_json::from_value(json!("codex primary")).unwrap();
         let window = UsageWindow {
             name: "5h".to_owned(),
             duration_seconds: Some(18_000),
@@ -117,17 +122,11 @@ mod tests {
             resets_at: Some(at(resets_at)),
             read_at: at(NOW),
         };
-        Usage {
-            windows: vec![window],
-            credits: None,
-            binding: None,
-            source: UsageSource::Poll,
-            read_at: at(NOW),
-        }
+        vec![(id, window)]
     }
 
     fn told(alarms: &mut Alarms, used: impl Into<Option<f64>>, reset: i64, now: i64) -> Vec<Rung> {
-        let alarms = alarms.judge(&usage(used.into(), reset), at(now));
+        let alarms = alarms.judge(&windows(used.into(), reset), at(now));
         alarms.into_iter().map(|(rung, _)| rung).collect()
     }
 
@@ -155,9 +154,10 @@ mod tests {
         let mut alarms = Alarms::default();
         let (reset, next) = (NOW + 3600, NOW + 7200);
         assert_eq!(told(&mut alarms, 90.0, reset, NOW), [Rung::Near]);
-        assert_eq!(alarms.next_reset(), Some(at(reset)));
+        assert_eq!(alarms.next_reset(at(NOW)), Some(at(reset)));
+        assert_eq!(alarms.next_reset(at(reset)), None, "not waited for twice");
         assert_eq!(told(&mut alarms, None, reset, reset), [Rung::Free]);
-        assert_eq!(alarms.next_reset(), None);
+        assert_eq!(alarms.next_reset(at(NOW)), None);
         assert!(told(&mut alarms, None, reset, reset + 1).is_empty());
         assert_eq!(told(&mut alarms, 85.0, next, reset + 2), [Rung::Near]);
     }
@@ -194,11 +194,7 @@ mod tests {
     fn a_window_that_is_gone_is_not_told_of() {
         let mut alarms = Alarms::default();
         told(&mut alarms, 100.0, NOW + 3600, NOW);
-        let none = Usage {
-            windows: Vec::new(),
-            ..usage(None, NOW)
-        };
-        assert!(alarms.judge(&none, at(NOW)).is_empty());
+        assert!(alarms.judge(&[], at(NOW)).is_empty());
         assert_eq!(alarms, Alarms::default());
     }
 }

@@ -123,13 +123,13 @@ impl ProfileStore {
         Ok(())
     }
 
-    /// When the next limit that somebody was told of begins anew.
+    /// When the next limit that somebody was told of begins anew after this moment.
     #[must_use]
-    pub fn next_limit_reset(&self) -> Option<Timestamp> {
+    pub fn next_limit_reset(&self, after: Timestamp) -> Option<Timestamp> {
         let known = lock(&self.quota.known);
         let resets = known.accounts.values();
         resets
-            .filter_map(|account| account.alarms.next_reset())
+            .filter_map(|account| account.alarms.next_reset(after))
             .min()
     }
 
@@ -228,8 +228,7 @@ impl Quota {
         if !self.tells.load(Ordering::Relaxed) {
             return Vec::new();
         }
-        let usage = account.limits.usage(now);
-        usage.map_or_else(Vec::new, |usage| account.alarms.judge(&usage, now))
+        account.alarms.judge(&account.limits.windows(now), now)
     }
 
     fn usage(&self, identity: &str, now: Timestamp) -> Option<Usage> {

@@ -194,6 +194,27 @@ async fn a_limit_is_told_of_once_and_not_again_by_the_next_run() {
 }
 
 #[tokio::test]
+async fn a_limit_that_is_called_otherwise_is_not_told_of_again() {
+    let (world, ada) = world().await;
+    let store = telling(&world);
+    let mut notices = store.notices();
+    let reset = Timestamp::now().as_second() + 3600;
+    for called in ["GPT-Next", "codex_other", "GPT-Next Preview"] {
+        let event = json!({"type": "codex.rate_limits", "limit_name": called,
+            "metered_limit_name": "codex_other", "rate_limits":
+                {"primary": {"used_percent": 90, "window_minutes": 300, "reset_at": reset}}});
+        let reading = Reading::of_event(&event.to_string(), Timestamp::now()).unwrap();
+        store.record_usage(&work(), &ada, &reading);
+    }
+    assert_eq!(
+        heard(&mut notices),
+        ["profile `work` has used 90% of its GPT-Next limit"]
+    );
+    let name = store.usage(&ada).unwrap().windows[0].name.clone();
+    assert_eq!(name, "GPT-Next Preview");
+}
+
+#[tokio::test]
 async fn a_reset_is_told_of_without_a_reading() {
     let (world, ada) = world().await;
     let store = telling(&world);
@@ -201,7 +222,7 @@ async fn a_reset_is_told_of_without_a_reading() {
     // Ends when it is read, as far as whole seconds can tell.
     store.record_usage(&work(), &ada, &reading(90.0, 1));
     assert_eq!(heard(&mut notices).len(), 1);
-    let reset = store.next_limit_reset().unwrap();
+    let reset = store.next_limit_reset(Timestamp::UNIX_EPOCH).unwrap();
     while Timestamp::now() < reset {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
@@ -213,7 +234,7 @@ async fn a_reset_is_told_of_without_a_reading() {
         ["the 5h limit of profile `work` has begun anew"]
     );
     assert_eq!(used(store.usage(&ada)), None, "not known any more");
-    assert_eq!(store.next_limit_reset(), None);
+    assert_eq!(store.next_limit_reset(Timestamp::UNIX_EPOCH), None);
 }
 
 #[tokio::test]

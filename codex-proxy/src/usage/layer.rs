@@ -4,7 +4,7 @@ use std::{
 };
 
 use codex_auth::usage::Reading;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use jiff::Timestamp;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
@@ -86,15 +86,16 @@ where
         let this = self.project();
         let answer = ready!(this.inner.poll(cx));
         if let (Ok(answer), Some(owner)) = (&answer, this.owner.as_ref()) {
-            read(answer.headers(), owner, this.sink);
+            read(answer, owner, this.sink);
         }
         Poll::Ready(answer)
     }
 }
 
-fn read(headers: &HeaderMap, owner: &UsageOwner, sink: &impl UsageSink) {
+fn read<R>(answer: &Response<R>, owner: &UsageOwner, sink: &impl UsageSink) {
     sink.served(owner);
-    if let Some(reading) = Reading::of_headers(headers, Timestamp::now()) {
+    if let Some(reading) = Reading::of_headers(answer.status(), answer.headers(), Timestamp::now())
+    {
         sink.record(owner, &reading);
     }
 }
@@ -140,6 +141,7 @@ mod tests {
             let mut answer = Response::builder().status(status);
             if headers {
                 answer = answer.header("x-codex-primary-used-percent", "42");
+                answer = answer.header("x-codex-active-limit", "codex");
             }
             Ok::<_, BoxError>(answer.body(())?)
         });
@@ -162,7 +164,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_an_answer_tells_is_recorded_for_the_login_that_was_sent() {
-        for status in [200, 101, 429, 500] {
+        for (status, used) in [(200, 42.0), (101, 42.0), (500, 42.0), (429, 100.0)] {
             let noted = noted(Some(chatgpt()), true, status).await;
             let readings = noted.readings.lock().unwrap();
             let (owner, reading) = &readings[0];
@@ -171,7 +173,7 @@ mod tests {
             let mut limits = Limits::default();
             limits.take(reading);
             let usage = limits.usage(Timestamp::now()).unwrap();
-            assert_eq!(usage.windows[0].used_percent, Some(42.0));
+            assert_eq!(usage.windows[0].used_percent, Some(used), "{status}");
         }
     }
 

@@ -84,7 +84,7 @@ impl UsagePoll {
     /// Asks at the interval of the settings, and soon after the reset of a limit that was near;
     /// up to six times less often while no request is served. Not for logins that were read in
     /// passing meanwhile, nor for those that could not be asked for; and not at all while the
-    /// settings say so.
+    /// settings say so. Limits that begin anew are told of all the same.
     ///
     /// # Cancellation
     /// May be dropped at any time: a refresh under way goes on to its end.
@@ -116,28 +116,39 @@ impl UsagePoll {
         schedule: &mut Schedule,
     ) -> Result<Option<Duration>, StoreError> {
         loop {
+            let begun = Timestamp::now();
+            self.store.check_limits().await?;
+            let until_reset = self.until_reset(begun);
             let state = self.store.state().await?;
             if !state.auto_refresh_enabled() {
-                return Ok(None);
+                return Ok(until_reset);
             }
-            self.store.check_limits().await?;
             schedule.set_interval(state.refresh_interval());
             schedule.look_at(self.candidates().await?, self.store.requests_served());
             let Some(next) = schedule.next() else {
-                return Ok(None);
+                return Ok(until_reset);
             };
             let pause = next.due.duration_since(Timestamp::now());
             if let Ok(pause) = Duration::try_from(pause)
                 && !pause.is_zero()
             {
                 let longest = schedule.awaits_reset().then_some(LONGEST_PAUSE);
-                return Ok(Some(pause.min(longest.unwrap_or(pause))));
+                let pauses = [Some(pause), longest, until_reset];
+                return Ok(pauses.into_iter().flatten().min());
             }
             let asked = self.poll(&next.candidate.profile).await;
             tell(&next.candidate.profile, asked.as_ref().err());
             schedule.asked(&next.candidate, asked.as_ref().err(), Timestamp::now());
             sleep(SPACING).await;
         }
+    }
+
+    /// How long until people are to be told that a limit has begun anew, if they are. Those that
+    /// had at `checked` were told of, as far as their logins are still there.
+    fn until_reset(&self, checked: Timestamp) -> Option<Duration> {
+        let reset = self.store.next_limit_reset(checked)?;
+        let pause = Duration::try_from(reset.duration_since(Timestamp::now()));
+        Some(pause.unwrap_or_default().min(LONGEST_PAUSE))
     }
 
     /// The logins that can be asked for without refreshing them: that has a schedule of its own.

@@ -173,7 +173,7 @@ impl Schedule {
         let known = self.resets.get(&candidate.identity).copied();
         // Once it has passed, what was used is not known any more.
         let known = known.filter(|reset| usage.read_at < *reset);
-        match reset.or(known) {
+        match reset.into_iter().chain(known).min() {
             Some(reset) => self.resets.insert(candidate.identity.clone(), reset),
             None => self.resets.remove(&candidate.identity),
         };
@@ -344,6 +344,23 @@ mod tests {
 
         schedule.look_at(vec![candidate("a", Some(read(100, 1.0, 9000)))], 1);
         assert!(!schedule.awaits_reset());
+    }
+
+    #[test]
+    fn the_end_of_one_window_is_not_forgotten_for_that_of_another() {
+        let mut schedule = schedule();
+        let mut both = read(0, 90.0, 60);
+        both.windows.extend(read(0, 85.0, 300).windows);
+        schedule.look_at(vec![candidate("a", Some(both.clone()))], 1);
+        assert_eq!(next(&schedule).1, 62);
+        both.windows[0].used_percent = None;
+        let ended = candidate("a", Some(both.clone()));
+        schedule.look_at(vec![ended.clone()], 1);
+        assert_eq!(next(&schedule).1, 62, "of the first");
+        schedule.asked(&ended, None, at(62));
+        both.read_at = at(62);
+        schedule.look_at(vec![candidate("a", Some(both))], 1);
+        assert_eq!(next(&schedule).1, 302, "then of the other");
     }
 
     #[test]

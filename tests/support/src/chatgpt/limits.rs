@@ -78,6 +78,7 @@ pub(super) fn set_headers(response: &mut Response, account: &Account, usage: &Us
         set(response, &format!("x-{name}-limit-name"), &limit.name);
     }
     set(response, "x-codex-plan-type", &account.plan);
+    set(response, "x-codex-active-limit", "codex");
     let has_credits = if usage.credits.is_some() {
         "True"
     } else {
