@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use fake_openai::Usage;
+
 use crate::{
     harness::{Answer, Home, access_token, fake, read_json, worker, write},
     session::{Desk, Session},
@@ -131,4 +133,15 @@ async fn a_login_that_is_in_no_profile_is_offered_to_be_saved() {
     assert_eq!(session.home.run(&["save", "mine"]).code, Some(0));
     session.shows("Save the login Codex uses…", &["--absent"]);
     session.shows(WORK, &["--unchecked"]);
+}
+
+#[tokio::test]
+async fn a_limit_that_begins_anew_is_shown_so_with_nobody_at_work() {
+    let session = Session::of_two_accounts().await;
+    let told = Usage::percent(55.0, 12.0).primary_resets_in(6);
+    session.fake.set_usage("acct-work", told);
+    assert_eq!(Answer::to(session.say("hello")).await.status, 200);
+    session.shows(&format!("{WORK} · 5h 55% · weekly 12%"), &[]);
+    let anew = format!("{WORK} · 5h ? · weekly 12%");
+    session.ask(&["expect", &anew, "--wait", "10"]);
 }

@@ -66,6 +66,19 @@ pub struct Limit {
     pub resets_at: Option<Timestamp>,
 }
 
+impl Limit {
+    /// The window of this name of a profile, of which nothing else is known.
+    #[must_use]
+    pub fn new(profile: ProfileRef, window: impl Into<String>) -> Self {
+        Self {
+            profile,
+            window: window.into(),
+            used_percent: None,
+            resets_at: None,
+        }
+    }
+}
+
 impl std::fmt::Display for Notice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

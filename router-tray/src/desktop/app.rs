@@ -97,7 +97,7 @@ impl App {
         match event {
             Event::Chosen(id) => self.choose(&id),
             Event::Show(place) => self.show(place),
-            Event::Linked(link) => self.open(&link, target),
+            Event::Linked(place, link) => self.open(place, &link, target),
             Event::Overview(overview) => {
                 self.overview = Some(*overview);
                 self.draw();
@@ -144,8 +144,8 @@ impl App {
     }
 
     /// Two clicks in a row ask for two links; the second finds the window of the first.
-    fn open(&mut self, link: &Link, target: &Target) {
-        if self.is_stopping || self.window.bring_to_front(Place::Profiles) {
+    fn open(&mut self, place: Place, link: &Link, target: &Target) {
+        if self.is_stopping || self.window.follow(place, link) {
             return;
         }
         in_dock(target, true);

@@ -429,4 +429,4 @@ fn capitalized(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::desktop) mod tests;

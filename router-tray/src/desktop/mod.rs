@@ -47,8 +47,8 @@ pub(crate) enum Event {
     Chosen(tray_icon::menu::MenuId),
     /// This is to be shown.
     Show(Place),
-    /// The link that was asked for, for the window or the browser.
-    Linked(Link),
+    /// The link that was asked for, to show this with in the window or the browser.
+    Linked(Place, Link),
     /// The state of the router now.
     Overview(Box<Overview>),
     /// Something happened to the logins.
@@ -115,11 +115,11 @@ fn around(serving: Serving, runtime: &Runtime, chosen_home: Option<&CodexHome>) 
     let quit = Arc::new(Notify::new());
     let notices = control.notices();
     let served = serve(serving, runtime, quit.clone(), bell.clone());
-    deeds::watch(runtime, control.clone(), notices, &bell);
-    listen(&bell);
     let first = runtime.block_on(control.overview()).ok();
+    let poke = deeds::watch(runtime, control.clone(), notices, &bell);
+    listen(&bell);
 
-    let deeds = deeds::Deeds::new(runtime.handle().clone(), control, bell);
+    let deeds = deeds::Deeds::new(runtime.handle().clone(), control, bell, poke);
     let mut app = App::new(deeds, quit, first);
     events.run_return(|event, target, flow| {
         *flow = ControlFlow::Wait;
@@ -161,9 +161,18 @@ fn serve(serving: Serving, runtime: &Runtime, quit: Arc<Notify>, bell: Bell) -> 
         stopping.ring(Event::Stopping);
     };
     runtime.spawn(async move {
+        let _end = AtTheEnd(|| bell.ring(Event::Stopped));
         serving.run(stop).await;
-        bell.ring(Event::Stopped);
     })
+}
+
+/// Is done however its scope is left: after a panic the loop must end too.
+struct AtTheEnd<F: Fn()>(F);
+
+impl<F: Fn()> Drop for AtTheEnd<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 /// Clicks on the icon and in its menu, which come on threads of their own.
@@ -238,5 +247,22 @@ impl Desktop for Surroundings {
             *known = is_on;
         }
         set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_loop_is_told_of_an_end_in_a_panic_too() {
+        let told = Arc::new(Notify::new());
+        let teller = told.clone();
+        let ended = tokio::spawn(async move {
+            let _end = AtTheEnd(|| teller.notify_one());
+            panic!("as a fault in the server would");
+        });
+        assert!(ended.await.is_err_and(|error| error.is_panic()));
+        told.notified().await;
     }
 }

@@ -43,6 +43,13 @@ impl Note {
                 filled(words.needs_login, &[&said.name(profile)]),
                 words.how_to_log_in.to_owned(),
             ),
+            Notice::SignedOutElsewhere { profile } => told(
+                filled(words.signed_out, &[&said.name(profile)]),
+                words.may_have_ended.to_owned(),
+            ),
+            Notice::UnsavedLogin => {
+                told(words.unsaved_login.to_owned(), words.how_to_save.to_owned())
+            }
             Notice::LimitNear(limit) => {
                 let used = limit.used_percent.map(|percent| format!("{percent}%"));
                 let used = used.unwrap_or_else(|| "?".to_owned());
@@ -349,5 +356,69 @@ mod tests {
             Some("Work could not serve: key did")
         );
         assert_eq!(title(&Notice::Adopted { profile }, &english), None);
+    }
+
+    /// The title and the body, in English.
+    fn note(notice: &Notice) -> (String, String) {
+        let note = Note::of(notice, &said(Language::English)).unwrap();
+        assert!(!note.is_answer, "nobody asked");
+        (note.title, note.body)
+    }
+
+    fn told(title: &str, body: &str) -> (String, String) {
+        (title.to_owned(), body.to_owned())
+    }
+
+    /// 5 hours of a profile, until twenty past four.
+    fn five_hours(profile: &str, used_percent: Option<u8>) -> Limit {
+        let mut limit = Limit::new(ProfileRef::new(profile), "5h");
+        limit.used_percent = used_percent;
+        limit.resets_at = Some("2026-11-23T16:20Z".parse().unwrap());
+        limit
+    }
+
+    #[test]
+    fn a_limit_is_told_when_it_is_near_reached_and_begun_anew() {
+        assert_eq!(
+            note(&Notice::LimitNear(five_hours("work", Some(83)))),
+            told("Work has used 83% of its 5h limit", "resets 16:20")
+        );
+        assert_eq!(
+            note(&Notice::LimitReached(five_hours("other", Some(100)))),
+            told("other has reached its 5h limit", "resets 16:20")
+        );
+        assert_eq!(
+            note(&Notice::LimitReset(five_hours("work", None))),
+            told("The 5h limit of Work has begun anew", "")
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_limit_is_not_made_up() {
+        let limit = Limit::new(ProfileRef::new("work"), "GPT-Next");
+        assert_eq!(
+            note(&Notice::LimitNear(limit)),
+            told("Work has used ? of its GPT-Next limit", "")
+        );
+    }
+
+    #[test]
+    fn a_login_that_codex_changed_needs_the_person() {
+        let signed_out = Notice::SignedOutElsewhere {
+            profile: ProfileRef::new("work"),
+        };
+        let (title, body) = note(&signed_out);
+        assert_eq!(title, "Codex no longer uses the login of Work");
+        assert!(
+            body.ends_with("Open Codex Router to log in again."),
+            "{body}"
+        );
+        assert_eq!(
+            note(&Notice::UnsavedLogin),
+            told(
+                "Codex uses a login that is in no profile",
+                "Open Codex Router to save it."
+            )
+        );
     }
 }

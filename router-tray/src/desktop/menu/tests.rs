@@ -14,7 +14,7 @@ fn now() -> Zoned {
     NOW.parse().unwrap()
 }
 
-fn at(text: &str) -> Timestamp {
+pub(in crate::desktop) fn at(text: &str) -> Timestamp {
     text.parse::<Zoned>().unwrap().timestamp()
 }
 
@@ -39,7 +39,7 @@ fn usage(windows: Vec<UsageWindow>, binding: &str) -> Usage {
 }
 
 /// 5 hours used to this percentage, and the week to 7.
-fn five_hours(used: f64) -> Usage {
+pub(in crate::desktop) fn five_hours(used: f64) -> Usage {
     let windows = vec![
         window("5h", used, "2026-11-23T16:05[Europe/Berlin]"),
         window("weekly", 7.4, "2026-11-26T09:00[Europe/Berlin]"),
@@ -69,7 +69,7 @@ fn profile(name: &str) -> ProfileReport {
 }
 
 /// The profile `work`, labelled, current and read.
-fn work() -> ProfileReport {
+pub(in crate::desktop) fn work() -> ProfileReport {
     ProfileReport {
         label: Some("Work".to_owned()),
         current: true,
@@ -78,7 +78,7 @@ fn work() -> ProfileReport {
     }
 }
 
-fn overview(profiles: Vec<ProfileReport>) -> Overview {
+pub(in crate::desktop) fn overview(profiles: Vec<ProfileReport>) -> Overview {
     let current = profiles.iter().find(|profile| profile.current);
     let name = current.map(|profile| profile.name.clone());
     Overview {

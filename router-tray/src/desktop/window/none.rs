@@ -13,6 +13,10 @@ impl Window {
         false
     }
 
+    pub(crate) fn follow(&self, _place: Place, _link: &Link) -> bool {
+        false
+    }
+
     pub(crate) fn show(&mut self, _target: &EventLoopWindowTarget<Event>, _link: &Link) -> bool {
         false
     }

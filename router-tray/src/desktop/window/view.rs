@@ -27,7 +27,7 @@ struct Open {
     page: WebView,
     origin: String,
     frame: tao::window::Window,
-    _context: WebContext,
+    _context: Option<WebContext>,
 }
 
 impl Window {
@@ -36,16 +36,18 @@ impl Window {
         let Some(open) = &self.open else {
             return false;
         };
-        open.frame.set_minimized(false);
-        open.frame.set_visible(true);
-        open.frame.set_focus();
-        if place != Place::Profiles {
-            // Another fragment of the page that is there: nothing is loaded.
-            let url = format!("{}/#{}", open.origin, place.mark());
-            if let Err(error) = open.page.load_url(&url) {
-                tracing::warn!(%error, "the page cannot be moved");
-            }
-        }
+        // Another fragment of the page that is there: nothing is loaded.
+        let url = format!("{}/#{}", open.origin, place.mark());
+        open.bring_to_front(place, &url);
+        true
+    }
+
+    /// The same by a link, for a page that may not have been let in yet.
+    pub(crate) fn follow(&self, place: Place, link: &Link) -> bool {
+        let Some(open) = &self.open else {
+            return false;
+        };
+        open.bring_to_front(place, link.expose());
         true
     }
 
@@ -75,8 +77,8 @@ impl Open {
     fn at(target: &EventLoopWindowTarget<Event>, link: &Link) -> Result<Self, Box<dyn Error>> {
         let frame = frame(target)?;
         let origin = origin(link.expose()).to_owned();
-        let mut context = WebContext::new(data_folder());
-        let page = page(&mut context, &origin).with_url(link.expose());
+        let mut context = data_folder().map(|folder| WebContext::new(Some(folder)));
+        let page = page(context.as_mut(), &origin).with_url(link.expose());
         let page = inside(&frame, page)?;
         Ok(Self {
             page,
@@ -84,6 +86,17 @@ impl Open {
             frame,
             _context: context,
         })
+    }
+
+    fn bring_to_front(&self, place: Place, url: &str) {
+        self.frame.set_minimized(false);
+        self.frame.set_visible(true);
+        self.frame.set_focus();
+        if place != Place::Profiles
+            && let Err(error) = self.page.load_url(url)
+        {
+            tracing::warn!(%error, "the page cannot be moved");
+        }
     }
 }
 
@@ -100,9 +113,10 @@ fn frame(target: &EventLoopWindowTarget<Event>) -> Result<tao::window::Window, B
 }
 
 /// A web view that stays on the page of the router and keeps nothing when it is closed.
-fn page<'a>(context: &'a mut WebContext, origin: &str) -> WebViewBuilder<'a> {
+fn page<'a>(context: Option<&'a mut WebContext>, origin: &str) -> WebViewBuilder<'a> {
     let own = origin.to_owned();
-    WebViewBuilder::new_with_web_context(context)
+    let builder = context.map_or_else(WebViewBuilder::new, WebViewBuilder::new_with_web_context);
+    builder
         .with_incognito(true)
         .with_navigation_handler(move |url| {
             let stays = is_at(&url, &own) || url == "about:blank";
