@@ -47,8 +47,9 @@ impl RunningRouter {
     pub(crate) async fn link(&self) -> Result<String, Failure> {
         let answer = self.ask(Method::POST, "api/link").send().await;
         let answer: Value = answer.map_err(lost)?.json().await.map_err(lost)?;
-        let url = answer["url"].as_str().map(str::to_owned);
-        url.ok_or_else(|| Failure::because("the router that runs gave no link"))
+        let origin = self.address.origin().ascii_serialization();
+        let url = answer["url"].as_str().filter(|url| is_link(&origin, url));
+        url.map(str::to_owned).ok_or_else(not_ours)
     }
 
     /// Brings its window to the front; opens the page in a browser where it has none. Says the
@@ -95,8 +96,9 @@ fn announced(home: &CodexHome) -> Option<(Url, SecretString)> {
         let text = String::from_utf8(read::bytes(&path).ok()?).ok()?;
         Some(text.trim().to_owned())
     };
-    let address = Url::parse(&line(home.control_address())?).ok()?;
+    // In this order: a router that starts meanwhile has removed the address before its token is there.
     let token = line(home.control_token())?;
+    let address = Url::parse(&line(home.control_address())?).ok()?;
     is_loopback(&address).then(|| (address, token.into()))
 }
 
@@ -106,6 +108,21 @@ fn is_loopback(address: &Url) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let ip = host.parse::<std::net::IpAddr>();
     address.scheme() == "http" && ip.is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Only what a router gives is opened or printed: anything else could lead anywhere.
+fn is_link(origin: &str, url: &str) -> bool {
+    let secret = url
+        .strip_prefix(origin)
+        .and_then(|rest| rest.strip_prefix("/#link="));
+    secret.is_some_and(|secret| {
+        let is_of_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        (20..=64).contains(&secret.len()) && secret.bytes().all(is_of_base64)
+    })
+}
+
+fn not_ours() -> Failure {
+    Failure::because("what serves at the address in `router/address` is no router of ours")
 }
 
 fn lost(error: reqwest::Error) -> Failure {
@@ -133,6 +150,30 @@ mod tests {
             "file:///x",
         ] {
             assert!(!is_loopback(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn only_a_link_of_that_very_router_is_opened() {
+        let origin = "http://127.0.0.1:9876";
+        let secret = "aZ09-_aZ09-_aZ09-_aZ09-_";
+        let is_link = |url: &str| is_link(origin, url);
+        assert!(is_link(&format!("{origin}/#link={secret}")));
+        for wrong in [
+            String::new(),
+            origin.to_owned(),
+            format!("{origin}/#link="),
+            format!("{origin}/#link={}", &secret[..19]),
+            format!("{origin}/#link={}", secret.repeat(3)),
+            format!("{origin}/#link={secret} --flag"),
+            format!("{origin}/#link={secret}\u{1b}[2J"),
+            format!("{origin}/x#link={secret}"),
+            format!("{origin}1/#link={secret}"),
+            format!("{origin}.evil.example/#link={secret}"),
+            format!("https://evil.example/#link={secret}"),
+            format!("file:///bin/sh#link={secret}"),
+        ] {
+            assert!(!is_link(&wrong), "{wrong:?}");
         }
     }
 }

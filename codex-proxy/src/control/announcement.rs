@@ -32,9 +32,21 @@ impl Announcement {
             digest: secret.digest(),
         };
         access.set_token(&secret);
-        atomic::replace(&announcement.token, line(secret.expose()).as_bytes())?;
-        atomic::replace(&announcement.address, line(address).as_bytes())?;
+        announcement.write(&secret, address)?;
         Ok(announcement)
+    }
+
+    /// At no moment does the token lie beside the address of another program, which would be sent
+    /// it by whoever looks for a router.
+    fn write(&self, secret: &Secret, address: &str) -> io::Result<()> {
+        atomic::remove(&self.address)?;
+        atomic::replace(&self.token, line(secret.expose()).as_bytes())?;
+        let written = atomic::replace(&self.address, line(address).as_bytes());
+        if written.is_err() {
+            // The error that is told is the one that led here.
+            let _ = atomic::remove(&self.token);
+        }
+        written
     }
 
     /// Removes the files, if they are still ours. Blocks.
@@ -51,4 +63,58 @@ impl Announcement {
 
 fn line(text: &str) -> String {
     format!("{text}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const ADDRESS: &str = "http://127.0.0.1:9876";
+
+    fn at(token: PathBuf, address: PathBuf) -> (Announcement, Secret) {
+        let secret = Secret::random().unwrap();
+        let digest = secret.digest();
+        let announcement = Announcement {
+            token,
+            address,
+            digest,
+        };
+        (announcement, secret)
+    }
+
+    #[test]
+    fn a_token_is_not_written_while_an_address_of_somebody_else_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (token, address) = (folder.path().join("token"), folder.path().join("address"));
+        fs::create_dir(&address).unwrap();
+        let (announcement, secret) = at(token.clone(), address);
+        assert!(announcement.write(&secret, ADDRESS).is_err());
+        assert!(!token.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_token_whose_address_cannot_be_written_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (token, nowhere) = (folder.path().join("token"), folder.path().join("nowhere"));
+        std::os::unix::fs::symlink(folder.path().join("missing"), &nowhere).unwrap();
+        let (announcement, secret) = at(token.clone(), nowhere.join("address"));
+        assert!(announcement.write(&secret, ADDRESS).is_err());
+        assert!(!token.exists());
+    }
+
+    #[test]
+    fn what_was_announced_is_found_and_withdrawn() {
+        let folder = tempfile::tempdir().unwrap();
+        let (token, address) = (folder.path().join("token"), folder.path().join("address"));
+        let (announcement, secret) = at(token.clone(), address.clone());
+        announcement.write(&secret, ADDRESS).unwrap();
+        let read = |path: &PathBuf| fs::read_to_string(path).unwrap();
+        assert_eq!(read(&address).trim(), ADDRESS);
+        assert_eq!(read(&token).trim(), secret.expose());
+        announcement.withdraw();
+        assert!(!token.exists() && !address.exists());
+    }
 }

@@ -13,7 +13,7 @@ use std::{
 use codex_auth::Issuer;
 use codex_profiles::ProfileName;
 use tokio::sync::{Mutex as AsyncMutex, broadcast};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use flow::Flow;
 pub use view::{KeptView, Problem, SignIn, SignInState, SignInWay};
@@ -39,6 +39,7 @@ pub(super) struct SignIns {
     /// One begins after the other, since two would fight for the port.
     beginning: AsyncMutex<()>,
     tasks: TaskTracker,
+    ending: CancellationToken,
     told: broadcast::Sender<SignIn>,
 }
 
@@ -49,6 +50,7 @@ impl SignIns {
             known: Mutex::default(),
             beginning: AsyncMutex::default(),
             tasks: TaskTracker::new(),
+            ending: CancellationToken::new(),
             told: broadcast::Sender::new(MAX_WAITING),
         }
     }
@@ -116,7 +118,8 @@ impl Control {
         self.inner.store.probe_room().await?;
         let _one = sign_ins.beginning.lock().await;
         sign_ins.cancel_all().await;
-        let (flow, begun) = Flow::begin(way, place, sign_ins.told.clone()).await;
+        let (told, ending) = (sign_ins.told.clone(), sign_ins.ending.clone());
+        let (flow, begun) = Flow::begin(way, place, told, ending).await;
         sign_ins.remember(&flow);
         if let Some(begun) = begun {
             let (control, flow) = (self.clone(), flow.clone());
@@ -158,10 +161,12 @@ impl Control {
     }
 
     /// Ends those sign-ins that wait for their person, and lets the others come to their end: each
-    /// of these has the only copy of a login.
+    /// of these has the only copy of a login. One that no disk takes is tried once more, and then
+    /// given up, which the log tells.
     pub async fn finish_sign_ins(&self) {
         let sign_ins = &self.inner.sign_ins;
         sign_ins.cancel_all().await;
+        sign_ins.ending.cancel();
         sign_ins.tasks.close();
         sign_ins.tasks.wait().await;
     }

@@ -9,6 +9,7 @@ const part = (name) => import(new URL(name, folder));
 const { english } = await part("words_en.js");
 const { chinese } = await part("words_zh.js");
 const { EventParser } = await part("events.js");
+const { el, text } = await part("dom.js");
 const { t } = await part("words.js");
 
 /** The words of every form. */
@@ -45,4 +46,19 @@ test("events are the same however the network cuts them", () => {
     const pieces = stream.match(new RegExp(`[^]{1,${size}}`, "g"));
     assert.deepEqual(pieces.flatMap((piece) => parser.push(piece)), expected, `pieces of ${size}`);
   }
+});
+
+test("what a condition leaves out is not shown as a word", () => {
+  const node = { textContent: "before" };
+  for (const nothing of [null, undefined, false]) {
+    text(node, nothing);
+    assert.equal(node.textContent, "");
+    text(node, 0);
+    assert.equal(node.textContent, 0);
+  }
+  const made = { children: [], append: (...children) => made.children.push(...children) };
+  globalThis.document = { createElement: () => made };
+  el("p", {}, null, "shown", false, undefined);
+  delete globalThis.document;
+  assert.deepEqual(made.children, ["shown"]);
 });

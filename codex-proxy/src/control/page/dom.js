@@ -9,9 +9,12 @@ const SVG = "http://www.w3.org/2000/svg";
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) set(node, name, value);
-  node.append(...children.filter((child) => child !== null && child !== undefined));
+  node.append(...children.filter(isThere));
   return node;
 }
+
+/** Conditions leave `null` or `false` where there is nothing. */
+const isThere = (value) => value !== null && value !== undefined && value !== false;
 
 function set(node, name, value) {
   if (name === "on") {
@@ -26,16 +29,16 @@ function set(node, name, value) {
 /** Sets an attribute, or takes it away for `null` and `false`. */
 export function attr(node, name, value) {
   const wanted = value === true ? "" : value;
-  if (wanted === null || wanted === undefined || wanted === false) {
+  if (!isThere(wanted)) {
     node.removeAttribute(name);
   } else if (node.getAttribute(name) !== String(wanted)) {
     node.setAttribute(name, wanted);
   }
 }
 
-/** Sets the text of an element. */
+/** Sets the text of an element; `null` and `false` are none. */
 export function text(node, value) {
-  const wanted = value ?? "";
+  const wanted = isThere(value) ? value : "";
   if (node.textContent !== wanted) node.textContent = wanted;
 }
 

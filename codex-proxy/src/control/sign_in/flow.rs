@@ -11,7 +11,7 @@ use codex_profiles::{KeptSignIn, ProfileName, ProfileStore, StoreError};
 use jiff::Timestamp;
 use tokio::{
     sync::{broadcast, watch},
-    time::{Instant, sleep, timeout},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -23,15 +23,19 @@ use crate::control::ControlError;
 const TIME_LIMIT: Duration = Duration::from_mins(15);
 /// A browser that is told of the end holds up a cancellation no longer than this.
 const FAREWELL: Duration = Duration::from_secs(3);
-/// How often, and for how long, a login that no disk takes is tried to be kept.
-const PAUSE: Duration = Duration::from_secs(2);
-const PATIENCE: Duration = Duration::from_mins(5);
+/// How long it is until a login that no disk took is tried again: at first, and at the most.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A router that ends waits no longer than this for a disk.
+const LAST_TRY: Duration = Duration::from_secs(10);
 
 /// One sign-in, which several look at.
 pub(super) struct Flow {
     state: watch::Sender<SignIn>,
     told: broadcast::Sender<SignIn>,
     cancelled: CancellationToken,
+    /// That the router ends.
+    ending: CancellationToken,
     paste: OnceLock<PasteBox>,
 }
 
@@ -47,11 +51,13 @@ impl Flow {
         way: SignInWay,
         place: Place,
         told: broadcast::Sender<SignIn>,
+        ending: CancellationToken,
     ) -> (Arc<Self>, Option<Begun>) {
         let flow = Self {
             state: watch::Sender::new(waiting(way)),
             told,
             cancelled: CancellationToken::new(),
+            ending,
             paste: OnceLock::new(),
         };
         let begun = Begun::new(way, place).await;
@@ -110,7 +116,7 @@ impl Flow {
                     state.error = None;
                     state.kept = Some(kept.into());
                 }),
-                Err(error) => self.fail(Problem::not_written(&error)),
+                Err(error) => self.give_up(&error),
             },
             Err(error) => self.end(&error),
         }
@@ -129,25 +135,24 @@ impl Flow {
         }
     }
 
-    /// Keeps the login, which exists nowhere else: tried again while the disk does not take it.
+    /// Keeps the login, which exists nowhere else: tried again until a disk takes it.
     async fn keep(
         &self,
         login: &AuthDotJson,
         store: &ProfileStore,
         name: Option<ProfileName>,
     ) -> Result<KeptSignIn, StoreError> {
-        let began = Instant::now();
-        loop {
-            let error = match store.keep_sign_in(login, name.clone()).await {
-                Ok(kept) => return Ok(kept),
-                Err(error) => error,
-            };
-            if began.elapsed() > PATIENCE {
-                return Err(error);
-            }
-            self.change(|state| state.error = Some(Problem::not_written(&error)));
-            sleep(PAUSE).await;
-        }
+        let attempt = || store.keep_sign_in(login, name.clone());
+        let refused = |error: &StoreError| {
+            self.change(|state| state.error = Some(Problem::not_written(error)));
+        };
+        until_kept(attempt, refused, &self.ending).await
+    }
+
+    /// The router ends, and no disk took the login.
+    fn give_up(&self, error: &StoreError) {
+        tracing::error!(%error, "a login could not be written before the end: sign in again");
+        self.fail(Problem::not_written(error));
     }
 
     fn show(&self, begun: &Begun) {
@@ -215,6 +220,26 @@ impl Begun {
     }
 }
 
+/// Tries until it works; from the end of the router on, once more.
+async fn until_kept<T, Kept: Future<Output = Result<T, StoreError>>>(
+    mut attempt: impl FnMut() -> Kept,
+    mut refused: impl FnMut(&StoreError),
+    ending: &CancellationToken,
+) -> Result<T, StoreError> {
+    let mut pause = FIRST_PAUSE;
+    while !ending.is_cancelled() {
+        match attempt().await {
+            Ok(kept) => return Ok(kept),
+            Err(error) => refused(&error),
+        }
+        // Over at the end, too.
+        let _ = timeout(pause, ending.cancelled()).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    let last = timeout(LAST_TRY, attempt()).await;
+    last.unwrap_or(Err(StoreError::Interrupted))
+}
+
 /// Says, when it goes, that the wait for the person is over.
 struct OnDrop(Option<Arc<Flow>>);
 
@@ -236,5 +261,65 @@ fn waiting(way: SignInWay) -> SignIn {
         expires_at: Timestamp::now() + TIME_LIMIT,
         error: None,
         kept: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, future::pending};
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn full() -> StoreError {
+        StoreError::Interrupted
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_login_that_no_disk_takes_for_a_day_is_kept_when_one_does() {
+        let (began, tries) = (Instant::now(), Cell::new(0));
+        let day = Duration::from_hours(24);
+        let attempt = async || {
+            tries.set(tries.get() + 1);
+            (began.elapsed() > day).then_some(()).ok_or_else(full)
+        };
+        let mut told = 0;
+        let kept = until_kept(attempt, |_| told += 1, &CancellationToken::new()).await;
+        assert!(kept.is_ok());
+        assert!(began.elapsed() <= day + LONGEST_PAUSE);
+        assert_eq!(told, tries.get() - 1, "every refusal is told");
+        assert!((2880..2890).contains(&told), "{told}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_the_router_cuts_a_pause_for_one_more_try() {
+        let ending = CancellationToken::new();
+        let attempt = async || ending.is_cancelled().then_some(()).ok_or_else(full);
+        let began = Instant::now();
+        let kept = until_kept(attempt, |_| ending.cancel(), &ending).await;
+        assert!(kept.is_ok());
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_try_has_its_time_and_no_more() {
+        let ending = CancellationToken::new();
+        ending.cancel();
+        let began = Instant::now();
+        let kept = until_kept(pending::<Result<(), _>>, |_| {}, &ending).await;
+        assert!(kept.is_err());
+        assert_eq!(began.elapsed(), LAST_TRY);
+        let mut tries = 0;
+        let refused = until_kept(
+            || {
+                tries += 1;
+                async { Err::<(), _>(full()) }
+            },
+            |_| {},
+            &ending,
+        );
+        assert!(refused.await.is_err());
+        assert_eq!(tries, 1);
     }
 }
