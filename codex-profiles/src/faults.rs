@@ -4,6 +4,8 @@ use std::io;
 
 #[cfg(any(test, feature = "failpoints"))]
 pub(crate) use planned::Fault;
+#[cfg(test)]
+pub(crate) use planned::Meanwhile;
 
 /// A point in a refresh, a switch or an attachment; `Before…` can fail, the others can only crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,8 +75,23 @@ mod planned {
         Crash,
         /// The disk is full, every time until the plan changes.
         Full,
+        /// Somebody else does something just then.
+        #[cfg(test)]
+        Meanwhile(Meanwhile),
         /// The whole process ends at once, as if it were killed.
         Abort,
+    }
+
+    /// What somebody else does.
+    #[cfg(test)]
+    #[derive(Clone, Copy)]
+    pub(crate) struct Meanwhile(pub(crate) &'static (dyn Fn() + Send + Sync));
+
+    #[cfg(test)]
+    impl std::fmt::Debug for Meanwhile {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Meanwhile")
+        }
     }
 
     impl Faults {
@@ -85,6 +102,11 @@ mod planned {
                 // Unwinding runs no code but destructors, which release locks as the system would.
                 #[cfg(test)]
                 Some(Fault::Crash) => std::panic::resume_unwind(Box::new("crash")),
+                #[cfg(test)]
+                Some(Fault::Meanwhile(done)) => {
+                    (done.0)();
+                    Ok(())
+                }
                 Some(Fault::Full) => Err(io::ErrorKind::StorageFull.into()),
                 Some(Fault::Abort) => std::process::abort(),
                 None => Ok(()),

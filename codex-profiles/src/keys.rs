@@ -19,7 +19,9 @@ pub use name::{KeyName, KeyNameError};
 pub(crate) use usage::KeyUses;
 
 use crate::{
+    disk::Disk,
     error::StoreError,
+    fs::ReadError,
     object::Object,
     profile::ProfileName,
     state::State,
@@ -72,8 +74,18 @@ pub(crate) struct StoredKey {
     /// SHA-256 of the key, in hexadecimal.
     sha256: String,
     profile: Option<String>,
+    /// The fingerprint of the identity that the profile had when the key was bound to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
     created_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
+}
+
+/// A profile, and whose it is: its name alone may come to mean another login.
+#[derive(Debug)]
+struct Binding {
+    profile: ProfileName,
+    identity: String,
 }
 
 impl ClientKey {
@@ -98,11 +110,15 @@ impl fmt::Debug for ClientKey {
 }
 
 impl StoredKey {
-    fn new(name: &KeyName, profile: Option<&ProfileName>, key: &ClientKey) -> Self {
+    fn new(name: &KeyName, binding: Option<Binding>, key: &ClientKey) -> Self {
+        let (profile, identity) = binding
+            .map(|binding| (binding.profile.as_str().to_owned(), binding.identity))
+            .unzip();
         Self {
             name: name.as_str().to_owned(),
             sha256: hex(&digest(key.expose())),
-            profile: profile.map(|profile| profile.as_str().to_owned()),
+            profile,
+            identity,
             created_at: Some(Timestamp::now()),
             last_used_at: None,
         }
@@ -132,16 +148,14 @@ impl ProfileStore {
     ) -> Result<ClientKey, KeyError> {
         let disk = self.disk.clone();
         let made = blocking(move || {
-            if let Some(profile) = &profile
-                && disk.home.auth_json_of(profile).symlink_metadata().is_err()
-            {
-                return Err(StoreError::UnknownProfile(profile.clone()));
-            }
+            let binding = profile
+                .map(|profile| disk.binding_to(profile))
+                .transpose()?;
             let key = match ClientKey::random() {
                 Ok(key) => key,
                 Err(error) => return Ok(Err(error)),
             };
-            let stored = StoredKey::new(&name, profile.as_ref(), &key);
+            let stored = StoredKey::new(&name, binding, &key);
             let mut added = false;
             State::update(&disk.home, |state| added = state.add_client_key(&stored))?;
             Ok(added.then_some(key).ok_or(KeyError::NameTaken(name)))
@@ -180,17 +194,40 @@ impl ProfileStore {
     }
 }
 
+impl Disk {
+    fn binding_to(&self, profile: ProfileName) -> Result<Binding, StoreError> {
+        match self.profile(&profile) {
+            Ok(login) => Ok(Binding {
+                identity: login.identity().fingerprint(),
+                profile,
+            }),
+            Err(ReadError::Missing) => Err(StoreError::UnknownProfile(profile)),
+            Err(error) => Err(StoreError::unusable(&self.home.auth_json_of(&profile))(
+                error,
+            )),
+        }
+    }
+}
+
 impl State {
     /// Whether every client has to present a key.
     #[must_use]
     pub fn requires_client_key(&self) -> bool {
-        self.lost_client_keys() || !self.client_keys().is_empty()
+        self.lost_client_keys()
+            || self.has_unreadable_client_keys()
+            || !self.raw_client_keys().is_empty()
     }
 
     /// Whether there were keys in settings that broke. Nobody is let in until one is made anew.
     #[must_use]
     pub fn lost_client_keys(&self) -> bool {
         self.fields.read("client_keys_lost").unwrap_or(false)
+    }
+
+    /// Whether something else than a list is in the place of the keys: there may have been some.
+    fn has_unreadable_client_keys(&self) -> bool {
+        let keys: Option<Box<RawValue>> = self.fields.read("client_keys");
+        keys.is_some_and(|keys| serde_json::from_str::<Vec<&RawValue>>(keys.get()).is_err())
     }
 
     pub(crate) fn set_lost_client_keys(&mut self) {
@@ -230,14 +267,21 @@ impl State {
                 key.is_none_or(|key| key.name != name.as_str())
             })
             .collect();
-        self.fields.set("client_keys", &keys);
-        keys.len() < before
+        let removed = keys.len() < before;
+        if removed {
+            self.fields.set("client_keys", &keys);
+        }
+        removed
     }
 
     /// Fields unknown to this version stay.
     fn change_client_keys(&mut self, mut change: impl FnMut(&StoredKey, &mut Object)) {
-        let keys = self.raw_client_keys().into_iter();
-        let keys = keys.map(|key| {
+        let keys = self.raw_client_keys();
+        // Nothing is written where there is no list, whatever is there.
+        if keys.is_empty() {
+            return;
+        }
+        let keys = keys.into_iter().map(|key| {
             let stored: Option<StoredKey> = serde_json::from_str(key.get()).ok();
             let fields: Option<Object> = serde_json::from_str(key.get()).ok();
             let (Some(stored), Some(mut fields)) = (stored, fields) else {
@@ -252,9 +296,6 @@ impl State {
 
     /// A key that was bound to a profile stays bound to it.
     pub(crate) fn rename_profile_of_keys(&mut self, from: &str, to: &str) {
-        if self.raw_client_keys().is_empty() {
-            return;
-        }
         self.change_client_keys(|key, fields| {
             if key.profile.as_deref() == Some(from) {
                 fields.set("profile", to);

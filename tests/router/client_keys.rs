@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use fake_openai::Fault;
+use fake_openai::{Account, Fault};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -266,4 +266,39 @@ async fn the_network_is_served_with_a_key_and_never_without() {
     assert_eq!(home.run(&["key", "revoke", "laptop"]).code, Some(0));
     assert!(get("/v1/models", "").starts_with("HTTP/1.1 401"));
     assert!(get("/v1/models", &authorized).starts_with("HTTP/1.1 401"));
+}
+
+/// A name may come to mean another login: the key was made for the first one.
+#[tokio::test]
+async fn a_bound_key_never_reaches_another_login_of_the_same_name() {
+    let world = World::two_accounts();
+    let key = create(&world.home, &["editor", "--profile", "other"]);
+    let ask = || Answer::to(world.router.say("hello").bearer_auth(&key));
+    let other = std::fs::read(world.home.profile("other")).unwrap();
+    assert_eq!(ask().await.served_by(), ("other", "key"));
+
+    let stranger = Account::new("user-stranger", "acct-stranger");
+    world.home.add("other", &world.fake.auth_json(&stranger));
+    world.fake.forget_requests();
+    let refused = ask().await;
+    assert_eq!(refused.status, 403);
+    let error = &refused.json()["error"];
+    assert_eq!(error["code"], "key_binding_lost");
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains("make the key anew")
+    );
+    assert!(world.fake.model_calls().is_empty());
+
+    // The same account once more, whether as it was or logged in anew.
+    write(&world.home.profile("other"), other);
+    assert_eq!(ask().await.status, 200);
+    let renewed = Account::new("user-other", "acct-other");
+    world.home.add("other", &world.fake.auth_json(&renewed));
+    assert_eq!(ask().await.status, 200);
+    let ran = world.home.run(&["rename", "other", "job"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(ask().await.served_by(), ("job", "key"));
 }

@@ -133,8 +133,10 @@ impl Disk {
             return Ok(());
         };
         // One that is broken may be mended yet.
-        let config = Config::parse(found.text());
-        if config.is_ok_and(|config| !look::holds(&config, record)) {
+        let Ok(config) = Config::parse(found.text()) else {
+            return Ok(());
+        };
+        if !look::holds(&config, record) && !plan::owes(found.text(), &config, record) {
             info!("Codex is not attached any more");
             self.remember(None)?;
         }
@@ -160,7 +162,10 @@ impl Disk {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error) => {
-                    self.remember(None)?;
+                    // Whatever went wrong after the change, the old value is remembered for it.
+                    if self.config_text().is_ok_and(|text| text == found.text) {
+                        self.remember(None)?;
+                    }
                     return Err(error.into());
                 }
             }
@@ -193,12 +198,15 @@ impl Disk {
         if found.text.as_deref() == text {
             return Ok(true);
         }
+        // All that takes time comes first: between the look and the change nothing else may fit.
+        let prepared = text.map(|text| atomic::prepare_rewrite(&path, text.as_bytes()));
+        let prepared = prepared.transpose().map_err(StoreError::io(&path))?;
         self.pass(Step::BeforeConfigWritten)?;
         if self.config_text().ok() != Some(found.text.clone()) {
             return Ok(false);
         }
-        let done = match text {
-            Some(text) => atomic::rewrite(&path, text.as_bytes()),
+        let done = match prepared {
+            Some(prepared) => prepared.put_in_place_for_good(),
             None => atomic::real_path(&path).and_then(|path| atomic::remove(&path)),
         };
         done.map_err(StoreError::io(&path))?;

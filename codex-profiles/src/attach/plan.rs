@@ -118,6 +118,17 @@ pub(super) fn detached(
     Ok(detached)
 }
 
+/// Whether a value that was replaced is not back in its place: it is remembered until then.
+pub(super) fn owes(text: &str, config: &Config, record: &Record) -> bool {
+    let is_back = |edit: &Splice| {
+        let path: Vec<&str> = edit.setting.split('.').collect();
+        let place = config.place(&path);
+        place.is_some_and(|place| text.get(place.value) == Some(&edit.replaced))
+    };
+    let mut replacing = record.edits.iter().filter(|edit| !edit.replaced.is_empty());
+    replacing.any(|edit| !is_back(edit))
+}
+
 fn without_record(text: &str, router: RouterUrl) -> Result<Detached, Broken> {
     let mut detached = Detached::begin(text)?;
     let config = Config::parse(text)?;
@@ -223,6 +234,12 @@ impl Detached {
                 }
             }
             _ if config.has(&path) => self.left.push(edit.setting.clone()),
+            // Somebody took our line out, and with it the only place that says what it replaced.
+            _ if path.len() == 1 && !edit.replaced.is_empty() => {
+                let line = format!("{} = {}", edit.setting, edit.replaced);
+                let (at, line) = config.addition(&line);
+                self.text.insert_str(at, &line);
+            }
             _ => {}
         }
         Ok(())

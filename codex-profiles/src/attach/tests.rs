@@ -1,4 +1,11 @@
-use std::{fs, panic, path::Path};
+use std::{
+    fs, panic,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use proptest::prelude::*;
 
@@ -6,7 +13,7 @@ use super::*;
 use crate::{
     CodexHome,
     disk::Disk,
-    faults::{Fault, Step},
+    faults::{Fault, Meanwhile, Step},
     fs::atomic,
     state::State,
 };
@@ -414,6 +421,76 @@ fn what_somebody_else_removed_is_forgotten_at_the_next_start() {
     desk.put(&format!("{OURS}\nbroken"));
     desk.disk.recover();
     assert!(desk.remembers(), "it may be mended yet");
+}
+
+#[test]
+fn what_was_replaced_is_remembered_until_it_is_back() {
+    let desk = Desk::with(Some("openai_base_url = 'old'\n"));
+    desk.attach();
+    desk.put(&format!("# {OURS}\n"));
+    desk.disk.recover();
+    assert!(desk.remembers(), "our line may come back yet");
+    desk.put(&format!("{OURS}\n"));
+    desk.detach();
+    assert_eq!(desk.text().unwrap(), "openai_base_url = 'old'\n");
+
+    desk.attach();
+    desk.put("openai_base_url = 'old'\n");
+    desk.disk.recover();
+    assert!(!desk.remembers());
+}
+
+#[test]
+fn what_was_replaced_comes_back_after_our_line_was_taken_out_and_written_again() {
+    let desk = Desk::with(Some("a = 1\nopenai_base_url = 'old'\n"));
+    desk.attach();
+    desk.put(&format!("a = 1\n# {OURS}\n"));
+    desk.disk.recover();
+    desk.attach();
+    assert_eq!(desk.state(), AttachmentState::Attached);
+    desk.detach();
+    let text = desk.text().unwrap();
+    assert!(text.contains("\nopenai_base_url = 'old'\n"), "{text}");
+    assert!(!desk.remembers());
+}
+
+#[test]
+fn an_error_after_the_change_forgets_nothing() {
+    let desk = Desk::with(Some("openai_base_url = 'old'\n"));
+    desk.disk.faults.plan(Step::ConfigWritten, Fault::Full);
+    desk.disk.attach(router(), Form::BaseUrl).unwrap_err();
+    desk.disk.faults.clear();
+    assert_eq!(desk.text().unwrap(), format!("{OURS}\n"));
+    assert!(desk.remembers());
+    desk.detach();
+    assert_eq!(desk.text().unwrap(), "openai_base_url = 'old'\n");
+}
+
+/// An editor that saves while the new text is being written must not be written over.
+#[test]
+fn what_is_saved_while_the_new_text_is_prepared_stays() {
+    let desk = Desk::with(Some("a = 1\n"));
+    let (config, times) = (desk.path(), Arc::new(AtomicUsize::new(0)));
+    let saved = times.clone();
+    let save = Box::leak(Box::new(move || {
+        if saved.fetch_add(1, Ordering::SeqCst) == 0 {
+            let folder = config.parent().unwrap();
+            let prepared = fs::read_dir(folder).unwrap().flatten();
+            let mut names = prepared.map(|entry| entry.file_name());
+            let is_prepared =
+                |name: &std::ffi::OsString| name.to_string_lossy().starts_with(".auth-");
+            assert!(
+                names.any(|name| is_prepared(&name)),
+                "all is written but the name"
+            );
+            atomic::write(&config, b"a = 2\n").unwrap();
+        }
+    }));
+    let meanwhile = Fault::Meanwhile(Meanwhile(save));
+    desk.disk.faults.plan(Step::BeforeConfigWritten, meanwhile);
+    desk.attach();
+    assert!(times.load(Ordering::SeqCst) > 1, "it is tried again");
+    assert_eq!(desk.text().unwrap(), format!("a = 2\n{OURS}\n"));
 }
 
 #[test]

@@ -49,19 +49,19 @@ pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder_of(path)
 }
 
-/// As [`write`](fn@write), but for a file of somebody else's: its permissions stay as they are.
+/// All of [`write`](fn@write) that takes time, but for a file of somebody else's: its permissions
+/// stay as they are.
 ///
 /// # Errors
 /// As for [`write`](fn@write).
-pub(crate) fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn prepare_rewrite(path: &Path, bytes: &[u8]) -> io::Result<Prepared> {
     let path = real_path(path)?;
     let prepared = prepare(&path, bytes)?;
     if let Ok(metadata) = fs::metadata(&path) {
         let temporary = prepared.temporary.as_file();
         temporary.set_permissions(metadata.permissions())?;
     }
-    prepared.put_in_place()?;
-    sync_folder_of(&path)
+    Ok(prepared)
 }
 
 /// A temporary file that is on disk and waits to take the place of another. Dropped, it is removed.
@@ -76,6 +76,13 @@ impl Prepared {
     pub(crate) fn put_in_place(self) -> io::Result<()> {
         let renamed = self.temporary.persist(self.path);
         renamed.map(drop).map_err(|failed| failed.error)
+    }
+
+    /// The same, and syncs the folder.
+    pub(crate) fn put_in_place_for_good(self) -> io::Result<()> {
+        let path = self.path.clone();
+        self.put_in_place()?;
+        sync_folder_of(&path)
     }
 }
 

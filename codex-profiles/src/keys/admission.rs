@@ -28,6 +28,9 @@ pub enum Admission {
         name: Arc<str>,
         /// The one profile that may serve it, if the key is bound.
         profile: Option<Arc<str>>,
+        /// Whose login that was when the key was made: the fingerprint of its identity. Under the
+        /// same name there may be another one by now.
+        identity: Option<Arc<str>>,
     },
     /// A key is required, and it presented none, or one that is not known.
     Refused,
@@ -45,11 +48,19 @@ struct Known {
     digest: Vec<u8>,
     name: Arc<str>,
     profile: Option<Arc<str>>,
+    identity: Option<Arc<str>>,
 }
 
 /// The keys, for as long as `state.json` stays the same.
 #[derive(Debug, Default)]
-pub(crate) struct KeyCache(Mutex<Option<(Stamp, Arc<Keys>)>>);
+pub(crate) struct KeyCache(Mutex<Cached>);
+
+#[derive(Debug, Default)]
+struct Cached {
+    keys: Option<(Stamp, Arc<Keys>)>,
+    /// Whether a key was required when that was last known.
+    was_required: bool,
+}
 
 impl ProfileStore {
     /// Whether a client that presents this key, or none, may use the router. A key that is made or
@@ -74,33 +85,43 @@ impl ProfileStore {
 
 impl KeyCache {
     fn fresh(&self, home: &CodexHome) -> Option<Arc<Keys>> {
-        let (known, keys) = lock(&self.0).clone()?;
+        let (known, keys) = lock(&self.0).keys.clone()?;
         (Stamp::of(&home.state_json()) == Some(known)).then_some(keys)
     }
 
     fn read(&self, home: &CodexHome) -> Result<Arc<Keys>, StoreError> {
         let read_at = SystemTime::now();
         let stamp = Stamp::of(&home.state_json());
-        let keys = Arc::new(Keys::load(home)?);
+        let loaded = Keys::load(home)?;
+        let mut cached = lock(&self.0);
+        // Settings that vanish or break are no word of their owner that the door be opened.
+        let keys = Arc::new(loaded.unwrap_or_else(|lost| Keys {
+            is_required: lost.had_keys || cached.was_required,
+            known: Vec::new(),
+        }));
+        cached.was_required = keys.is_required;
         let settled = stamp.filter(|stamp| stamp.is_settled(read_at));
-        *lock(&self.0) = settled.map(|stamp| (stamp, keys.clone()));
+        cached.keys = settled.map(|stamp| (stamp, keys.clone()));
         Ok(keys)
     }
 }
 
+/// There are no settings to be understood.
+struct Lost {
+    /// Whether they say so much that there were keys.
+    had_keys: bool,
+}
+
 impl Keys {
-    /// Settings that are broken let nobody in if there were keys in them.
-    fn load(home: &CodexHome) -> Result<Self, StoreError> {
+    fn load(home: &CodexHome) -> Result<Result<Self, Lost>, StoreError> {
         let path = home.state_json();
         match read::bytes(&path) {
-            Ok(bytes) => Ok(match State::parse(&bytes) {
-                Some(state) => Self::of(&state),
-                None => Self {
-                    is_required: State::mentions_client_keys(&bytes),
-                    known: Vec::new(),
-                },
-            }),
-            Err(ReadError::Missing) => Ok(Self::default()),
+            Ok(bytes) => Ok(State::parse(&bytes)
+                .map(|state| Self::of(&state))
+                .ok_or_else(|| Lost {
+                    had_keys: State::mentions_client_keys(&bytes),
+                })),
+            Err(ReadError::Missing) => Ok(Err(Lost { had_keys: false })),
             Err(error) => Err(StoreError::unusable(&path)(error)),
         }
     }
@@ -131,6 +152,7 @@ impl Keys {
             .map_or(Admission::Refused, |known| Admission::Known {
                 name: known.name.clone(),
                 profile: known.profile.clone(),
+                identity: known.identity.clone(),
             })
     }
 }
@@ -145,6 +167,7 @@ impl Known {
             digest,
             name: key.name.into(),
             profile: key.profile.map(Into::into),
+            identity: key.identity.map(Into::into),
         })
     }
 }

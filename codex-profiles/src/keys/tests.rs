@@ -14,9 +14,8 @@ impl Desk {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = ProfileStore::open(CodexHome::at(folder.path())).unwrap();
-        let login = AuthDotJson::from_api_key(ApiKey::new("sk-of-the-test"));
         let work = testing::name("work");
-        store.add(login, Some(work)).await.unwrap();
+        store.add(login(), Some(work)).await.unwrap();
         let desk = Self {
             store,
             _folder: folder,
@@ -58,11 +57,17 @@ fn named(text: &str) -> KeyName {
     KeyName::parse(text).unwrap()
 }
 
+/// A bound key was made for the login of [`Desk::new`].
 fn known(name: &str, profile: Option<&str>) -> Admission {
     Admission::Known {
         name: name.into(),
         profile: profile.map(Into::into),
+        identity: profile.map(|_| login().identity().fingerprint().into()),
     }
+}
+
+fn login() -> AuthDotJson {
+    AuthDotJson::from_api_key(ApiKey::new("sk-of-the-test"))
 }
 
 #[tokio::test]
@@ -187,6 +192,9 @@ async fn keys_that_cannot_be_understood_let_nobody_in() {
         r#"{"client_keys":[{"name":"laptop","sha256":"beef"}]}"#,
         r#"{"client_keys":[{"name":"laptop"}]}"#,
         r#"{"client_keys":[7]}"#,
+        r#"{"client_keys":{"name":"laptop"}}"#,
+        r#"{"client_keys":"laptop"}"#,
+        r#"{"client_keys":false}"#,
         r#"{"client_keys":[{"name":"laptop","#,
     ] {
         desk.put_state(broken);
@@ -204,6 +212,35 @@ async fn keys_that_cannot_be_understood_let_nobody_in() {
     let key = desk.create("laptop", None).await.unwrap();
     assert_eq!(desk.admit(Some(&key)).await, known("laptop", None));
     desk.store.revoke_key(named("laptop")).await.unwrap();
+    assert_eq!(desk.admit(None).await, Admission::Open);
+}
+
+#[tokio::test]
+async fn what_is_no_list_of_keys_stays_shut_whoever_writes_the_settings() {
+    let desk = Desk::new().await;
+    desk.put_state(r#"{"client_keys":{"laptop":{}}}"#);
+    desk.store.revoke_key(named("laptop")).await.unwrap_err();
+    desk.rename("work", "job").await;
+    assert_eq!(desk.admit(None).await, Admission::Refused);
+    assert!(desk.state().contains("laptop"), "{}", desk.state());
+    desk.put_state(r#"{"client_keys":null}"#);
+    assert_eq!(desk.admit(None).await, Admission::Open);
+}
+
+/// Only settings that can be read, and have no keys, open a door that was seen closed.
+#[tokio::test]
+async fn settings_that_vanish_or_break_open_nothing_that_was_closed() {
+    let desk = Desk::new().await;
+    let key = desk.create("laptop", None).await.unwrap();
+    assert_eq!(desk.admit(Some(&key)).await, known("laptop", None));
+    desk.put_state("");
+    assert_eq!(desk.admit(None).await, Admission::Refused);
+    fs::remove_file(desk.store.home().state_json()).unwrap();
+    assert_eq!(desk.admit(None).await, Admission::Refused);
+    assert_eq!(desk.admit(Some(&key)).await, Admission::Refused);
+    desk.put_state(r#"{"version":1}"#);
+    assert_eq!(desk.admit(None).await, Admission::Open);
+    fs::remove_file(desk.store.home().state_json()).unwrap();
     assert_eq!(desk.admit(None).await, Admission::Open);
 }
 

@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     future::Future,
     mem,
     sync::Arc,
@@ -6,9 +7,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use codex_auth::ProfileRef;
+use codex_auth::{ProfileRef, secret::ApiKey};
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Request, Response, StatusCode, header::AUTHORIZATION};
+use http::{
+    HeaderMap, Request, Response, StatusCode,
+    header::{AUTHORIZATION, UPGRADE},
+};
 use tower::{Layer, Service};
 
 use crate::{ApiError, BoxError};
@@ -44,6 +48,8 @@ pub struct KeyHolder {
     pub name: Arc<str>,
     /// The one profile that may serve it, if the key is bound.
     pub profile: Option<ProfileRef>,
+    /// Whose login that profile must hold, where that is known: the fingerprint of its identity.
+    pub identity: Option<Arc<str>>,
 }
 
 /// In a request's extensions: it may have come from another machine, so that a key is needed even
@@ -113,47 +119,98 @@ where
 }
 
 /// Takes the key off a request that may go on: nobody behind is to see it.
-async fn checked<K: ClientKeys, B>(keys: &K, request: &mut Request<B>) -> Result<(), ApiError> {
-    let presented = Presented::of(request.headers())?;
-    let admission = keys.admit(presented.key.as_deref()).await;
-    match admission.map_err(|error| unreadable(&error))? {
-        Admission::Open if request.extensions().get::<FromNetwork>().is_none() => Ok(()),
-        Admission::Known(holder) => {
-            request.headers_mut().remove(AUTHORIZATION);
-            request.extensions_mut().insert(holder);
-            Ok(())
-        }
-        Admission::Open | Admission::Refused => Err(presented.refusal()),
+async fn checked<K, B>(keys: &K, request: &mut Request<B>) -> Result<(), ApiError>
+where
+    K: ClientKeys + Clone,
+{
+    let presented = Presented::of(request)?;
+    if let Some(holder) = presented.holder(keys).await? {
+        request.headers_mut().remove(AUTHORIZATION);
+        request.extensions_mut().insert(holder);
+    }
+    if request.headers().contains_key(UPGRADE) {
+        let keys = keys.clone();
+        request
+            .extensions_mut()
+            .insert(Pass(Arc::new(Entry { keys, presented })));
+    }
+    Ok(())
+}
+
+/// In the extensions of a request that asks for a connection: whether its client may still go on,
+/// each time it wants something on that connection.
+#[derive(Clone)]
+pub(crate) struct Pass(Arc<dyn Renewable>);
+
+impl Pass {
+    /// What a request with the same key would be told now.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(crate) async fn renew(&self) -> Result<(), ApiError> {
+        self.0.renew().await
+    }
+}
+
+impl fmt::Debug for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pass").finish_non_exhaustive()
+    }
+}
+
+trait Renewable: Send + Sync {
+    fn renew(&self) -> BoxFuture<'_, Result<(), ApiError>>;
+}
+
+/// Who came in, and by whose leave.
+struct Entry<K> {
+    keys: K,
+    presented: Presented,
+}
+
+impl<K: ClientKeys> Renewable for Entry<K> {
+    fn renew(&self) -> BoxFuture<'_, Result<(), ApiError>> {
+        Box::pin(async { self.presented.holder(&self.keys).await.map(drop) })
     }
 }
 
 /// What a client brings in the place of a key.
 struct Presented {
-    key: Option<String>,
+    key: Option<ApiKey>,
     is_codex_login: bool,
+    from_network: bool,
 }
 
 impl Presented {
-    fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
+    fn of<B>(request: &Request<B>) -> Result<Self, ApiError> {
+        let headers: &HeaderMap = request.headers();
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let (value, None) = (values.next(), values.next()) else {
             let message = "the header `authorization` comes twice";
             return Err(ApiError::invalid_request("invalid_header", message)
                 .with_param(AUTHORIZATION.as_str()));
         };
-        let key = value
-            .and_then(|value| value.to_str().ok())
-            .and_then(bearer)
-            .map(str::to_owned);
+        let key = value.and_then(|value| value.to_str().ok()).and_then(bearer);
         Ok(Self {
             // As Codex sends its own ChatGPT login (wire reference 10.1).
-            is_codex_login: key.as_deref().is_some_and(is_compact_jws)
+            is_codex_login: key.is_some_and(is_compact_jws)
                 && headers.contains_key("chatgpt-account-id"),
-            key,
+            key: key.map(ApiKey::new),
+            from_network: request.extensions().get::<FromNetwork>().is_some(),
         })
     }
 
-    fn refusal(self) -> ApiError {
+    /// Whose key it is; nobody's where none is needed.
+    async fn holder<K: ClientKeys>(&self, keys: &K) -> Result<Option<KeyHolder>, ApiError> {
+        let admission = keys.admit(self.key.as_ref().map(ApiKey::expose)).await;
+        match admission.map_err(|error| unreadable(&error))? {
+            Admission::Open if !self.from_network => Ok(None),
+            Admission::Known(holder) => Ok(Some(holder)),
+            Admission::Open | Admission::Refused => Err(self.refusal()),
+        }
+    }
+
+    fn refusal(&self) -> ApiError {
         let kept = "`codex-router key create NAME` makes one";
         if self.is_codex_login {
             // Never a 401: Codex would spend its own refresh token (wire reference 6.4).
@@ -161,7 +218,7 @@ impl Presented {
                 `codex-router attach --provider` lets it send a key";
             return refused("client_key_required", message).with_status(StatusCode::FORBIDDEN);
         }
-        match self.key.as_deref() {
+        match self.key.as_ref().map(ApiKey::expose) {
             None => refused(
                 "client_key_required",
                 format!("the router requires a client key, as a bearer token: {kept}"),
@@ -225,6 +282,7 @@ mod tests {
                 Admission::Known(KeyHolder {
                     name: name.into(),
                     profile: profile.map(ProfileRef::new),
+                    identity: None,
                 })
             };
             Ok(match presented {

@@ -38,7 +38,7 @@
 //!
 //! impl ClientKeys for OneKey {
 //!     async fn admit(&self, presented: Option<&str>) -> Result<Admission, BoxError> {
-//!         let holder = KeyHolder { name: "editor".into(), profile: None };
+//!         let holder = KeyHolder { name: "editor".into(), profile: None, identity: None };
 //!         Ok(match presented {
 //!             Some("crk_example") => Admission::Known(holder),
 //!             _ => Admission::Refused,
@@ -71,5 +71,6 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use keys::Pass;
 pub use keys::{Admission, ClientKeyGate, ClientKeyLayer, ClientKeys, FromNetwork, KeyHolder};
 pub use layer::{ClientGate, ClientGateLayer};

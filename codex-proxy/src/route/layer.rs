@@ -4,8 +4,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use codex_auth::ProfileRef;
 use futures_util::future::BoxFuture;
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use tower::{Layer, Service};
 
 use super::{ChosenProfile, ProfileTable, RouteReason, Routed, wish::Wish};
@@ -91,14 +92,27 @@ async fn choose<T: ProfileTable, B>(
 ) -> Result<(ChosenProfile, RouteReason), ApiError> {
     let holder = request.extensions().get::<KeyHolder>().cloned();
     let wish = Wish::take(request.headers_mut())?;
-    let wish = match holder.and_then(|holder| holder.profile) {
+    let (bound_to, owner) = holder.map_or((None, None), |it| (it.profile, it.identity));
+    let wish = match bound_to {
         Some(profile) => Some(Wish::of_key(profile, wish)?),
         None => wish,
     };
     let chosen = table.choose(wish.as_ref().map(|wish| &wish.profile)).await;
     let chosen = chosen.map_err(|error| ApiError::from(&error))?;
+    if owner.is_some_and(|owner| chosen.identity.as_ref() != Some(&owner)) {
+        return Err(another_login(&chosen.profile));
+    }
     let reason = wish.map_or(chosen.default_reason, |wish| wish.reason);
     Ok((chosen, reason))
+}
+
+/// The name was taken over by another login than the one that the key was made for.
+fn another_login(profile: &ProfileRef) -> ApiError {
+    let message = format!(
+        "the client key was made for another login than the one that the profile `{profile}` holds \
+         now: make the key anew"
+    );
+    ApiError::invalid_request("key_binding_lost", message).with_status(StatusCode::FORBIDDEN)
 }
 
 /// What was chosen, unless a layer inside says that it had another profile serve.

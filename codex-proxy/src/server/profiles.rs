@@ -49,8 +49,13 @@ impl ClientKeys for ProfileStore {
         let admission = Self::admit(self, presented).await?;
         Ok(match admission {
             keys::Admission::Open => Admission::Open,
-            keys::Admission::Known { name, profile } => Admission::Known(KeyHolder {
+            keys::Admission::Known {
                 name,
+                profile,
+                identity,
+            } => Admission::Known(KeyHolder {
+                name,
+                identity,
                 profile: profile.map(|profile| ProfileRef::new(&*profile)),
             }),
             _ => Admission::Refused,

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     ApiError,
     conversation::Passage,
+    gate::Pass,
     route::{ProfileTable, RouteReason},
     usage::{UsageOwner, UsageSink},
 };
@@ -49,6 +50,8 @@ impl<T: ProfileTable> Destination<T> {
 #[derive(Debug)]
 pub(super) struct Course<T> {
     destination: Destination<T>,
+    /// By whose leave the client goes on, if it needs any.
+    pass: Option<Pass>,
     /// Where accounts have state of their own.
     passage: Option<Passage>,
     limits: Option<LimitsOf>,
@@ -89,6 +92,8 @@ impl fmt::Debug for LimitsOf {
 pub(super) enum Stop {
     /// Another profile would serve it.
     Moved,
+    /// The client may not go on.
+    Barred(ApiError),
     /// It cannot be served as it is; the next one may.
     Refused(ApiError),
 }
@@ -101,11 +106,16 @@ impl<T: ProfileTable> Course<T> {
     ) -> Self {
         Self {
             destination,
+            pass: None,
             passage,
             limits: None,
             turns: Turns::new(),
             listed,
         }
+    }
+
+    pub(super) fn with_pass(self, pass: Option<Pass>) -> Self {
+        Self { pass, ..self }
     }
 
     pub(super) fn with_limits(self, limits: Option<LimitsOf>) -> Self {
@@ -137,6 +147,9 @@ impl<T: ProfileTable> Course<T> {
     pub(super) async fn upwards(&self, message: Utf8Bytes) -> Result<Utf8Bytes, Stop> {
         if kind_of(&message).as_deref() != Some("response.create") {
             return Ok(message);
+        }
+        if let Some(pass) = &self.pass {
+            pass.renew().await.map_err(Stop::Barred)?;
         }
         if self.turns.at_border() && !self.destination.still_serves().await {
             return Err(Stop::Moved);

@@ -26,6 +26,8 @@ pub(super) enum End {
     Moved,
     /// The account cannot read what another one encrypted, which can be left behind.
     Unreadable,
+    /// The client's key counts no longer, or it needs one now.
+    Barred(ApiError),
     /// This message alone cannot be served.
     Refused(ApiError),
     /// It has lasted as long as a connection may.
@@ -55,6 +57,7 @@ impl End {
             Self::UpstreamSilent => "the upstream is silent",
             Self::Moved => "another profile serves",
             Self::Unreadable => "another account's reasoning",
+            Self::Barred(_) => "the client may not go on",
             Self::Refused(_) => "a message was refused",
             Self::Expired => "it has lasted long enough",
             Self::Stopping => "the router stops",
@@ -114,6 +117,7 @@ impl End {
                     "what cannot be read is left out next time",
                 ),
             ),
+            Self::Barred(error) => Goodbye::telling(error, frame(CloseCode::Policy, "")),
             Self::Refused(error) => Goodbye::telling(error, frame(CloseCode::Error, "")),
             Self::Expired => Goodbye::telling(
                 expired(),

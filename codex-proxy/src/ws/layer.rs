@@ -142,6 +142,7 @@ impl<T: ProfileTable> UpgradeLayer<T> {
         let limits = self.usage.and_then(|sink| LimitsOf::new(&hint, sink));
         let destination = Destination::new(self.table, hint, parts.extensions.get());
         let listed = ListedTurns::of(&parts.extensions);
+        let pass = parts.extensions.remove();
 
         let mut response = inner.call(Request::from_parts(parts, body)).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -151,7 +152,9 @@ impl<T: ProfileTable> UpgradeLayer<T> {
         let compression = handshake.accepted_by(response.headers())?;
         let upstream = hyper::upgrade::on(&mut response);
         let upstream = Side::new(upstream, Role::Client, compression);
-        let course = Course::new(destination, passage, listed).with_limits(limits);
+        let course = Course::new(destination, passage, listed)
+            .with_pass(pass)
+            .with_limits(limits);
         self.connections.spawn(|stopping| {
             let relay = relay(client, upstream, course, stopping);
             relay.instrument(tracing::Span::current())

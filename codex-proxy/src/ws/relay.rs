@@ -83,6 +83,7 @@ impl<T: ProfileTable> Relay<T> {
                 Ok(Some(Ok(Message::Text(text)))) => match self.course.upwards(text).await {
                     Ok(text) => Message::Text(text),
                     Err(Stop::Moved) => return End::Moved,
+                    Err(Stop::Barred(error)) => return End::Barred(error),
                     Err(Stop::Refused(error)) => return End::Refused(error),
                 },
                 Ok(Some(Ok(message @ Message::Binary(_)))) => message,

@@ -10,6 +10,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::{
     ApiError,
+    gate::{KeyHolder, Pass},
     json::{JsonStr, Object},
     requests::OverWebSocket,
     responses::memory::ConnectionMemory,
@@ -25,6 +26,10 @@ pub(super) struct TurnHead {
     uri: Uri,
     headers: HeaderMap,
     memory: ConnectionMemory,
+    /// Whose key it is: each turn is bound as the handshake was.
+    holder: Option<KeyHolder>,
+    /// By whose leave the client goes on, if it needs any.
+    pass: Option<Pass>,
 }
 
 impl TurnHead {
@@ -56,6 +61,19 @@ impl TurnHead {
             uri: parts.uri,
             headers: parts.headers,
             memory,
+            holder: parts.extensions.remove(),
+            pass: parts.extensions.remove(),
+        }
+    }
+
+    /// Whether the client may still go on.
+    ///
+    /// # Errors
+    /// The refusal of the next turn.
+    pub(super) async fn admitted(&self) -> Result<(), ApiError> {
+        match &self.pass {
+            Some(pass) => pass.renew().await,
+            None => Ok(()),
         }
     }
 
@@ -72,6 +90,9 @@ impl TurnHead {
         request.headers_mut().clone_from(&self.headers);
         request.extensions_mut().insert(self.memory.clone());
         request.extensions_mut().insert(OverWebSocket);
+        if let Some(holder) = &self.holder {
+            request.extensions_mut().insert(holder.clone());
+        }
         Ok(request)
     }
 }

@@ -113,6 +113,7 @@ impl<S> Session<S> {
         R: Body<Data = Bytes, Error: Into<BoxError>>,
         I: AsyncRead + AsyncWrite + Unpin,
     {
+        self.head.admitted().await.map_err(End::Barred)?;
         let request = match self.head.request(message) {
             Ok(request) => request,
             Err(error) => return tell(to, &error).await,
