@@ -36,6 +36,16 @@ pub enum StoreError {
     /// Choose another name.
     #[error("there is a profile named `{0}` already")]
     NameTaken(ProfileName),
+    /// The profile has its new name; change the rest again.
+    #[error(
+        "the profile is named `{to}` now, but its label and its colour are as before: {source}"
+    )]
+    OnlyRenamed {
+        /// The new name.
+        to: ProfileName,
+        /// Why the rest was not changed.
+        source: Box<Self>,
+    },
     /// Move those files elsewhere: only what is ours is deleted.
     #[error("{path} is not deleted: there is more in it than a login, `{name}` for one")]
     MoreThanALogin {

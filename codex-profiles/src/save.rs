@@ -81,18 +81,23 @@ impl ProfileStore {
         Ok(Envelope::new(name, label, AuthDotJson::clone(&login)))
     }
 
-    /// Sets the colour that a profile is shown in, or takes it back.
+    /// Gives a profile another name, if one is given, and changes how it is shown: `describe` is
+    /// called with the name that it has then.
     ///
     /// # Errors
-    /// [`StoreError::UnknownProfile`], and those of writing.
-    pub async fn color(&self, name: &ProfileName, color: Option<String>) -> Result<(), StoreError> {
+    /// Those of [`rename`](Self::rename); [`StoreError::OnlyRenamed`] when it has its new name,
+    /// and nothing else of it was changed.
+    ///
+    /// # Cancellation
+    /// All of it is done whether or not anybody still waits.
+    pub async fn change(
+        &self,
+        name: &ProfileName,
+        to: Option<ProfileName>,
+        describe: impl FnOnce(&mut State, &ProfileName) + Send + 'static,
+    ) -> Result<(), StoreError> {
         let (disk, name) = (self.disk.clone(), name.clone());
-        blocking(move || {
-            disk.describe(&name, |state| {
-                state.set_color(name.as_str(), color.as_deref());
-            })
-        })
-        .await
+        blocking(move || disk.change(&name, to, describe)).await
     }
 
     /// Sets what a person calls a profile, or takes it back: for display alone, never a path.
@@ -192,6 +197,23 @@ impl Disk {
             state.rename_profile(from.as_str(), to.as_str());
         })
         .map(drop)
+    }
+
+    fn change(
+        &self,
+        name: &ProfileName,
+        to: Option<ProfileName>,
+        describe: impl FnOnce(&mut State, &ProfileName),
+    ) -> Result<(), StoreError> {
+        let Some(to) = to else {
+            return self.describe(name, |state| describe(state, name));
+        };
+        self.rename(name, &to)?;
+        let described = self.describe(&to, |state| describe(state, &to));
+        described.map_err(|error| StoreError::OnlyRenamed {
+            to,
+            source: Box::new(error),
+        })
     }
 
     fn describe(

@@ -5,7 +5,7 @@ use codex_auth::{
 };
 use codex_profiles::{
     KeptSignIn, ProfileName, Restored, Saved, SignOutScope, StoreError, Switched,
-    state::MAX_LABEL_CHARS,
+    state::{MAX_LABEL_CHARS, State},
 };
 
 use super::{Change, Control, ControlError, Overview};
@@ -73,11 +73,11 @@ impl Control {
     }
 
     /// Changes what a profile is called and how it is shown. Nothing is, where one of the values
-    /// cannot be.
+    /// cannot be; once begun, all of it is done, whether or not anybody still waits.
     ///
     /// # Errors
-    /// [`ControlError::Invalid`], [`StoreError::UnknownProfile`], [`StoreError::NameTaken`], and
-    /// those of writing.
+    /// [`ControlError::Invalid`], [`StoreError::UnknownProfile`], [`StoreError::NameTaken`],
+    /// [`StoreError::OnlyRenamed`], and those of writing.
     pub async fn change(
         &self,
         profile: &ProfileName,
@@ -85,20 +85,19 @@ impl Control {
     ) -> Result<(), ControlError> {
         let label = change.label.written().map(checked_label).transpose()?;
         let color = change.color.written().map(checked_color).transpose()?;
-        let store = &self.inner.store;
-        let renamed = change.name.filter(|name| name != profile);
-        if let Some(name) = &renamed {
-            store.rename(profile, name).await?;
-        }
-        let profile = renamed.as_ref().unwrap_or(profile);
-        if let Some(label) = label {
-            store.label(profile, label).await?;
-        }
-        if let Some(color) = color {
-            store.color(profile, color).await?;
-        }
+        let to = change.name.filter(|name| name != profile);
+        let describe = move |state: &mut State, name: &ProfileName| {
+            if let Some(label) = label {
+                state.set_label(name.as_str(), label.as_deref());
+            }
+            if let Some(color) = color {
+                state.set_color(name.as_str(), color.as_deref());
+            }
+        };
+        let changed = self.inner.store.change(profile, to, describe).await;
+        // A change in part is one, too.
         self.changed();
-        Ok(())
+        Ok(changed?)
     }
 
     /// Gives a profile another name.
@@ -228,7 +227,77 @@ fn checked_key(text: &str) -> Result<ApiKey, ControlError> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, pin::pin, task::Context};
+
+    use codex_profiles::{CodexHome, ProfileStore};
+
     use super::*;
+
+    fn name(text: &str) -> ProfileName {
+        text.parse().unwrap()
+    }
+
+    fn everything() -> ProfileChange {
+        ProfileChange {
+            name: Some(name("new")),
+            label: Change::Set("Label".to_owned()),
+            color: Change::Set("#3b82f6".to_owned()),
+        }
+    }
+
+    /// A router with the profile `old`.
+    async fn control(folder: &tempfile::TempDir) -> Control {
+        let control = Control::new(ProfileStore::open(CodexHome::at(folder.path())).unwrap());
+        let added = control.add_api_key("sk-x", Some(name("old"))).await;
+        assert_eq!(added.unwrap().name, name("old"));
+        control
+    }
+
+    #[tokio::test]
+    async fn a_client_that_hangs_up_leaves_no_half_of_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let control = control(&folder).await;
+        let mut changes = control.changes();
+        let old = name("old");
+        {
+            let mut change = pin!(control.change(&old, everything()));
+            let begun = change
+                .as_mut()
+                .poll(&mut Context::from_waker(std::task::Waker::noop()));
+            assert!(begun.is_pending());
+        }
+        let facts = loop {
+            let state = control.inner.store.state().await.unwrap();
+            let facts = state.profile("new");
+            if facts.label.is_some() {
+                break facts;
+            }
+            let _ =
+                tokio::time::timeout(std::time::Duration::from_millis(5), changes.changed()).await;
+        };
+        assert_eq!(facts.label.as_deref(), Some("Label"));
+        assert_eq!(facts.color.as_deref(), Some("#3b82f6"));
+    }
+
+    #[tokio::test]
+    async fn a_change_in_part_says_what_was_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let control = control(&folder).await;
+        let change = control
+            .inner
+            .store
+            .change(&name("old"), Some(name("new")), {
+                let state = folder.path().join("router/state.json");
+                move |_, _| {
+                    // Settings that cannot be written.
+                    let _ = fs::remove_file(&state);
+                    fs::create_dir(&state).unwrap();
+                }
+            });
+        let text = change.await.unwrap_err().to_string();
+        assert!(text.contains("is named `new` now"), "{text}");
+        assert!(folder.path().join("profiles/new").exists());
+    }
 
     #[test]
     fn a_label_is_one_line_and_nothing_is_no_label() {

@@ -1,4 +1,7 @@
-use std::net::TcpListener;
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::{TcpListener, TcpStream},
+};
 
 use serde_json::json;
 
@@ -65,4 +68,38 @@ fn a_port_that_another_program_has_is_named() {
         assert!(ran.stderr.contains(&address), "{}", ran.stderr);
         assert!(!home.path("router/control.token").exists());
     }
+}
+
+/// Answers everything with the same, like a program that took a router's port.
+fn answer(stream: TcpStream, body: &str) {
+    let mut lines = BufReader::new(&stream).lines();
+    while lines
+        .next()
+        .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
+    {}
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: \
+         close\r\n\r\n{body}",
+        body.len()
+    );
+    let _ = (&stream).write_all(answer.as_bytes());
+}
+
+#[test]
+fn an_address_that_is_no_link_of_a_router_is_neither_opened_nor_printed() {
+    let home = Home::with(&[("work", fake().auth_json(&worker()))]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    write(&home.path("router/address"), &address);
+    write(&home.path("router/control.token"), "a-token");
+    let body = json!({"url": "https://evil.example/#link=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"});
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            answer(stream, &body.to_string());
+        }
+    });
+    let ran = home.run(&["open", "--print"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert!(ran.stderr.contains("no router of ours"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("evil"), "{}", ran.stderr);
 }

@@ -270,3 +270,38 @@ async fn no_secret_of_a_sign_in_is_logged_or_told_again() {
     }
     assert!(!printed.contains(EMAIL));
 }
+
+#[tokio::test]
+async fn a_router_that_ends_tries_once_more_to_write_a_login_and_says_so_if_it_cannot() {
+    for disk_is_mended in [true, false] {
+        let fake = fake();
+        fake.set_browser_user(&ada());
+        let mut world = World::with(fake, &[]);
+        let script = Script::of(&world);
+        let begun = begin(&script, "paste", Some("ada")).await;
+        let profiles = world.home.path("profiles");
+        std::fs::remove_dir_all(&profiles).unwrap();
+        write(&profiles, "a file in the way");
+        let mut events = Events::of(script.ask(Method::GET, "/api/events")).await;
+        paste(&script, &begun).await;
+        events
+            .until("sign_in", |told| told["error"]["code"] == "not_written")
+            .await;
+        drop(events);
+        if disk_is_mended {
+            std::fs::remove_file(&profiles).unwrap();
+        }
+        world.router.terminate();
+        assert!(world.router.ended(PATIENCE).success());
+        let printed = world.router.printed();
+        assert_eq!(
+            printed.contains("before the end"),
+            !disk_is_mended,
+            "{printed}"
+        );
+        assert!(!printed.contains(EMAIL) && !printed.contains("eyJ"));
+        if disk_is_mended {
+            assert_eq!(world.home.listed("ada")["state"], "ok");
+        }
+    }
+}

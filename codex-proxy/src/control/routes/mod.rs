@@ -154,3 +154,43 @@ impl IntoResponse for Refusal {
         self.0.into_response()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use codex_profiles::{CodexHome, ProfileStore};
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::control::secret::Secret;
+
+    async fn status_of(control: &Control, path: &str, is_from_here: bool) -> StatusCode {
+        let token = Secret::random().unwrap();
+        control.inner.access.set_token(&token);
+        let request =
+            Request::get(path).header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
+        let mut request = request.body(Body::empty()).unwrap();
+        if !is_from_here {
+            request.extensions_mut().insert(FromElsewhere);
+        }
+        let answer = routes(control.clone()).oneshot(request).await;
+        answer.unwrap().status()
+    }
+
+    #[tokio::test]
+    async fn another_machine_is_refused_even_with_the_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ProfileStore::open(CodexHome::at(folder.path())).unwrap();
+        let control = Control::new(store);
+        for path in [
+            "/api/overview",
+            "/api/settings",
+            "/api/requests",
+            "/api/openapi.json",
+        ] {
+            assert_eq!(status_of(&control, path, true).await, StatusCode::OK);
+            let elsewhere = status_of(&control, path, false).await;
+            assert_eq!(elsewhere, StatusCode::FORBIDDEN, "{path}");
+        }
+    }
+}
