@@ -229,7 +229,7 @@ fn checked_key(text: &str) -> Result<ApiKey, ControlError> {
 mod tests {
     use std::{fs, pin::pin, task::Context};
 
-    use codex_profiles::{CodexHome, ProfileStore};
+    use codex_profiles::{CodexHome, ProfileStore, State};
 
     use super::*;
 
@@ -283,18 +283,15 @@ mod tests {
     async fn a_change_in_part_says_what_was_changed() {
         let folder = tempfile::tempdir().unwrap();
         let control = control(&folder).await;
-        let change = control
-            .inner
-            .store
-            .change(&name("old"), Some(name("new")), {
-                let state = folder.path().join("router/state.json");
-                move |_, _| {
-                    // Settings that cannot be written.
-                    let _ = fs::remove_file(&state);
-                    fs::create_dir(&state).unwrap();
-                }
-            });
-        let text = change.await.unwrap_err().to_string();
+        let state = folder.path().join("router/state.json");
+        let in_the_way = move |_: &mut State, _: &ProfileName| {
+            // Settings that cannot be written.
+            let _ = fs::remove_file(&state);
+            fs::create_dir(&state).unwrap();
+        };
+        let (old, new) = (name("old"), Some(name("new")));
+        let changed = control.inner.store.change(&old, new, in_the_way).await;
+        let text = changed.unwrap_err().to_string();
         assert!(text.contains("is named `new` now"), "{text}");
         assert!(folder.path().join("profiles/new").exists());
     }

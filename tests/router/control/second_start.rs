@@ -71,8 +71,8 @@ fn a_port_that_another_program_has_is_named() {
 }
 
 /// Answers everything with the same, like a program that took a router's port.
-fn answer(stream: TcpStream, body: &str) {
-    let mut lines = BufReader::new(&stream).lines();
+fn answer(stream: &TcpStream, body: &str) {
+    let mut lines = BufReader::new(stream).lines();
     while lines
         .next()
         .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
@@ -82,7 +82,7 @@ fn answer(stream: TcpStream, body: &str) {
          close\r\n\r\n{body}",
         body.len()
     );
-    let _ = (&stream).write_all(answer.as_bytes());
+    let _ = (&*stream).write_all(answer.as_bytes());
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn an_address_that_is_no_link_of_a_router_is_neither_opened_nor_printed() {
     let body = json!({"url": "https://evil.example/#link=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"});
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            answer(stream, &body.to_string());
+            answer(&stream, &body.to_string());
         }
     });
     let ran = home.run(&["open", "--print"]);
