@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener};
 
-use crate::harness::{Home, Router, World, fake, worker, write};
+use crate::harness::{Home, Router, World, fake, patiently, worker, write};
 
 const CONFIG: &str =
     "\u{feff}# mine\r\nmodel = \"gpt-5.2-codex\" # fast\r\n\r\n[tui]\r\ntheme = 'x'";
@@ -90,11 +90,9 @@ fn what_an_earlier_run_left_is_named_when_the_router_starts() {
     let attached = home.run_with(&["attach"], &[("CODEX_ROUTER_LISTEN", &elsewhere)]);
     assert_eq!(attached.code, Some(0), "{}", attached.stderr);
     let says = |what: &str| {
-        let mut router = Router::start(&home, &fake);
-        router.terminate();
-        router.ended(crate::harness::PATIENCE);
-        let printed = router.printed();
-        assert!(printed.contains(what), "{printed}");
+        let router = Router::start(&home, &fake);
+        let told = patiently(|| router.printed().contains(what).then_some(()));
+        assert!(told.is_some(), "{}", router.printed());
     };
     says("another router than this one");
     drop(taken);

@@ -476,7 +476,7 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-fn patiently<T>(look: impl Fn() -> Option<T>) -> Option<T> {
+pub(crate) fn patiently<T>(look: impl Fn() -> Option<T>) -> Option<T> {
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
         if let Some(found) = look() {

@@ -12,8 +12,8 @@ const FRESH = { profiles: [], on_needs_login: false, daily_requests: 200, daily_
 
 /** The part of the settings: `{ node, update }`. */
 export function fallbackSettings(save) {
-  let fallback = null;
-  const change = (part, control) => save({ fallback: { ...(fallback ?? FRESH), ...part } }, control);
+  const change = (part, control) =>
+    save(({ fallback }) => ({ fallback: { ...(fallback ?? FRESH), ...part } }), control);
   const order = profileOrder((profiles, control) =>
     profiles.length === 0 ? save({ fallback: null }, control) : change({ profiles }, control),
   );
@@ -25,7 +25,7 @@ export function fallbackSettings(save) {
   });
   const caps = el("div", { class: "caps" }, cap.node, tokens.node, login.node);
   const update = (settings, overview) => {
-    fallback = settings.fallback;
+    const { fallback } = settings;
     order.update(fallback?.profiles ?? [], overview.profiles);
     show(caps, Boolean(fallback));
     fill(cap.control, fallback?.daily_requests);

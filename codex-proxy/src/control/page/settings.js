@@ -55,11 +55,19 @@ async function load(failed) {
   }
 }
 
-/** Gives what saves a change made in `control`, and blames that control where it is refused. */
+/**
+ * Gives what saves a change made in `control`, and blames that control where it is refused. One
+ * after the other, so that the last one made is the last one kept; a change that builds on what was
+ * saved before is a function, called when its turn has come.
+ */
 function saver(saved) {
-  return async (change, control) => {
+  let last = Promise.resolve();
+  return (change, control) => (last = last.then(() => saveNow(change, control)));
+
+  async function saveNow(change, control) {
     try {
-      known.settings = await api.changeSettings(change);
+      const wanted = typeof change === "function" ? change(known.settings) : change;
+      known.settings = await api.changeSettings(wanted);
       blame(control, "");
       text(saved, t("settings.saved"));
       tell("settings");
@@ -67,7 +75,7 @@ function saver(saved) {
       text(saved, "");
       blame(control, explain(error));
     }
-  };
+  }
 }
 
 function attachment() {
