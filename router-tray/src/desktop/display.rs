@@ -24,8 +24,10 @@ mod linux {
     /// To be called while the program has one thread.
     ///
     /// The web view stays blank on some graphics drivers, and takes half as much memory again on
-    /// all, unless it is told to leave them alone. A person may have set something else.
+    /// all, unless it is told to leave them alone. GTK loads the drivers even for an icon, a third of
+    /// this program's memory. A person may have set something else.
     pub(crate) fn prepare() {
+        let _ = glib::setenv("GDK_GL", "disable", false);
         if cfg!(feature = "webview") {
             let _ = glib::setenv("WEBKIT_DISABLE_DMABUF_RENDERER", "1", false);
         }
