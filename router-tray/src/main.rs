@@ -4,7 +4,6 @@
 //! puts an icon, a window and notifications around the server that [`serving`] starts. All that is
 //! not about a terminal or a screen lives in the libraries.
 
-mod browser;
 mod cli;
 #[cfg(feature = "gui")]
 mod desktop;

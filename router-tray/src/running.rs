@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use codex_profiles::{CodexHome, fs::read};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use router_tray::browser;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use crate::{browser, cli::Failure};
+use crate::cli::Failure;
 
 /// A router on this machine answers at once, or is none.
 const PATIENCE: Duration = Duration::from_secs(5);

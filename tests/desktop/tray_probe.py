@@ -884,10 +884,7 @@ def cmd_screenshot(args):
     env = session_env(st)
     target = "root"
     if args.window:
-        ids = [w["id"] for w in windows(st) if args.window in w["title"]]
-        if not ids:
-            raise Fail(f"no visible window whose title has {args.window!r}")
-        target = str(ids[0])
+        target = str(window_of(st, args.window, args.wait))
     if not shutil.which("import"):
         raise Fail("import is missing (apt-get install imagemagick)", 2)
     r = subprocess.run(["import", "-silent", "-window", target, args.file], env=env, timeout=30,
@@ -908,6 +905,17 @@ def windows(st):
             out.append({"id": int(wid), "title": name, "x": int(geo["X"]), "y": int(geo["Y"]),
                         "width": int(geo["WIDTH"]), "height": int(geo["HEIGHT"])})
     return out
+
+
+def window_of(st, title, patience):
+    """The window with this in its title. While the window manager puts its frame around a window,
+    that is not visible."""
+    end = time.monotonic() + patience
+    while not (ids := [w["id"] for w in windows(st) if title in w["title"]]):
+        if time.monotonic() >= end:
+            raise Fail(f"no visible window whose title has {title!r}")
+        time.sleep(0.1)
+    return ids[0]
 
 
 def cmd_windows(args):
@@ -973,13 +981,7 @@ def ask_to_close(display, wid):
 def cmd_close_window(args):
     """Ask a window to close, as its close button does."""
     st = load_state(args)
-    end = time.monotonic() + args.wait
-    # While the window manager puts its frame around a window, that is not visible.
-    while not (ids := [w["id"] for w in windows(st) if args.title in w["title"]]):
-        if time.monotonic() >= end:
-            raise Fail(f"no visible window whose title has {args.title!r}")
-        time.sleep(0.1)
-    ask_to_close(st["env"]["DISPLAY"], ids[0])
+    ask_to_close(st["env"]["DISPLAY"], window_of(st, args.title, args.wait))
     return 0
 
 
