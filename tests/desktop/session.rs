@@ -108,15 +108,20 @@ impl Session {
         }
     }
 
+    /// An address of the router.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     pub(crate) fn say(&self, said: &str) -> RequestBuilder {
-        let url = format!("http://{}/v1/chat/completions", self.address);
+        let url = self.url("/v1/chat/completions");
         self.client.post(url).json(&chat(said))
     }
 
     pub(crate) fn say_streaming(&self, said: &str) -> RequestBuilder {
         let mut body = chat(said);
         body["stream"] = true.into();
-        let url = format!("http://{}/v1/chat/completions", self.address);
+        let url = self.url("/v1/chat/completions");
         self.client.post(url).json(&body)
     }
 
