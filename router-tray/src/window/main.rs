@@ -7,6 +7,8 @@
 
 #![cfg_attr(windows, windows_subsystem = "windows")]
 
+#[cfg(target_os = "linux")]
+mod appearance;
 #[cfg(target_os = "macos")]
 mod menu_bar;
 mod orders;
@@ -44,6 +46,8 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     prepare()?;
+    #[cfg(target_os = "linux")]
+    let _appearance = appearance::follow();
     let mut events = event_loop();
     orders::read(stdin(), events.create_proxy());
     #[cfg(target_os = "macos")]
