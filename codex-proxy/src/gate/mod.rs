@@ -73,4 +73,4 @@ mod tests;
 
 pub(crate) use keys::Pass;
 pub use keys::{Admission, ClientKeyGate, ClientKeyLayer, ClientKeys, FromNetwork, KeyHolder};
-pub use layer::{ClientGate, ClientGateLayer};
+pub use layer::{AllowedHosts, ClientGate, ClientGateLayer};
