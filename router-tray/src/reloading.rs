@@ -52,8 +52,8 @@ impl Reloading {
             self.listen(settings.listen).await?;
         }
         let hosts = hosts(settings.allowed_hosts, &self.address);
-        self.server.set_hosts(hosts);
         self.server.set_reasoning(reasoning);
+        self.server.set_hosts(hosts);
         Ok(())
     }
 

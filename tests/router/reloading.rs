@@ -36,6 +36,18 @@ async fn calls_it(world: &World, host: &str) -> u16 {
     Answer::to(request).await.status
 }
 
+/// Waits until it does.
+async fn answers_to(world: &World, host: &str) {
+    let asking = async {
+        while calls_it(world, host).await != 200 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking)
+        .await
+        .expect("taken over");
+}
+
 #[tokio::test]
 async fn names_and_the_form_of_reasoning_are_taken_over() {
     let builder = FakeOpenAi::builder().reasoning(true);
@@ -48,12 +60,7 @@ async fn names_and_the_form_of_reasoning_are_taken_over() {
         &json!({"allowed_hosts": ["router.test"], "reasoning_format": "none"}),
     );
     hang_up(&world.router);
-    for _ in 0..500 {
-        if calls_it(&world, "router.test").await == 200 {
-            break;
-        }
-    }
-    assert_eq!(calls_it(&world, "router.test").await, 200);
+    answers_to(&world, "router.test").await;
     assert!(!thought(&Answer::to(world.router.say("hello")).await));
 }
 
@@ -140,11 +147,6 @@ async fn an_address_that_was_given_otherwise_stays() {
         &json!({"listen": "127.0.0.1:0", "allowed_hosts": ["router.test"]}),
     );
     hang_up(&world.router);
-    for _ in 0..500 {
-        if calls_it(&world, "router.test").await == 200 {
-            break;
-        }
-    }
-    assert_eq!(calls_it(&world, "router.test").await, 200);
+    answers_to(&world, "router.test").await;
     assert_eq!(announced(&world.home), before);
 }

@@ -3,7 +3,8 @@
 //! A port on loopback is open to every web page in the person's browser. [`ClientGateLayer`]
 //! refuses what only a browser would send on behalf of a page of somebody else: a foreign `Host`
 //! (DNS rebinding), a foreign `Origin`, and fetch metadata that says another site is asking. It
-//! never sends CORS headers, so that no page can read an answer either.
+//! never sends CORS headers, so that no page can read an answer either. And it refuses what could be
+//! read in two ways, by it and by whoever is behind it: two hosts, two lengths, paths in disguise.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -67,6 +68,7 @@
 
 mod keys;
 mod layer;
+mod path;
 mod rules;
 #[cfg(test)]
 mod tests;
