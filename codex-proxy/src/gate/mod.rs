@@ -25,6 +25,31 @@
 //! # }
 //! ```
 //!
+//! In an axum router it stands around the routes that it is to guard, and [`AllowedHosts`] changes the
+//! names it answers to while it serves:
+//!
+//! ```
+//! # #[cfg(feature = "server")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), codex_proxy::BoxError> {
+//! use axum::{Router, body::Body, routing::get};
+//! use codex_proxy::gate::{AllowedHosts, ClientGateLayer};
+//! use http::{Request, StatusCode};
+//! use tower::ServiceExt;
+//!
+//! let hosts = AllowedHosts::default();
+//! let gate = ClientGateLayer::loopback().with_allowed_hosts(hosts.clone());
+//! let router: Router = Router::new().route("/", get(async || "local")).layer(gate);
+//! let ask = || Request::get("/").header("host", "desk.example").body(Body::empty());
+//! assert_eq!(router.clone().oneshot(ask()?).await?.status(), StatusCode::FORBIDDEN);
+//! hosts.set(["desk.example".to_owned()]);
+//! assert_eq!(router.oneshot(ask()?).await?.status(), StatusCode::OK);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "server"))]
+//! # fn main() {}
+//! ```
+//!
 //! [`ClientKeyLayer`] lets only those pass who present a key, as soon as there are any.
 //!
 //! ```

@@ -7,7 +7,7 @@ pub(super) fn is_plain(path: &str) -> bool {
     !path.contains("//")
         && !path.contains('\\')
         && !path.split('/').any(|segment| matches!(segment, "." | ".."))
-        && encoded(path).all(|byte| byte.is_some_and(may_be_encoded))
+        && encoded(path).all(|byte| byte.is_some_and(|byte| may_be_encoded(byte, path)))
 }
 
 /// What is behind each `%`; nothing where that is no two hexadecimal digits.
@@ -21,10 +21,12 @@ fn encoded(path: &str) -> impl Iterator<Item = Option<u8>> {
     })
 }
 
-/// Neither a character that needs it not, nor one that separates segments, nor a control character.
-fn may_be_encoded(byte: u8) -> bool {
+/// Neither a character that needs it not, nor a control character, nor one that separates segments,
+/// but in the control API, which passes nothing on: a key may have any name.
+fn may_be_encoded(byte: u8, path: &str) -> bool {
     let means_itself = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    !means_itself && !b"/\\".contains(&byte) && !byte.is_ascii_control()
+    let separates = b"/\\".contains(&byte) && !path.starts_with("/api/");
+    !means_itself && !separates && !byte.is_ascii_control()
 }
 
 #[cfg(test)]
@@ -39,6 +41,7 @@ mod tests {
             "/v1/models/",
             "/v1/models/openai/gpt-5.2",
             "/api/profiles/a%20b%C3%BC%25",
+            "/api/keys/home%2Feditor",
             "/v1/files/a..b/.c",
             "*",
             "",

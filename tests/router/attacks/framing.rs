@@ -17,14 +17,6 @@ fn a_body_of_two_lengths_is_refused() {
         &World::two_accounts(),
         &[
             attack(
-                "a length, then chunks",
-                framed(
-                    "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
-                    &format!("0\r\n\r\n{HIDDEN}"),
-                ),
-                For(400, "invalid_framing"),
-            ),
-            attack(
                 "two lengths",
                 framed(
                     &format!("Content-Length: {length}\r\nContent-Length: 0\r\n"),

@@ -66,6 +66,10 @@ fn a_body_is_framed_anew_however_it_came() {
             "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
             &format!("{chunks}\r\n"),
         ),
+        post(
+            "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+            &format!("{chunks}\r\n"),
+        ),
         post("Transfer-Encoding: CHUNKED\r\n", &format!("{chunks}\r\n")),
         post(
             "Transfer-Encoding: chunked\r\n",
@@ -90,6 +94,17 @@ fn a_body_is_framed_anew_however_it_came() {
     }
 }
 
+/// A request that is passed on as it is.
+fn embed(lines: &str) -> String {
+    let body = r#"{"model":"text-embedding-3-small","input":"x"}"#;
+    let lines = format!(
+        "{lines}Content-Type: application/json\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    let request = post_here(&lines, body);
+    request.replace("/v1/chat/completions", "/v1/embeddings")
+}
+
 #[test]
 fn what_is_about_one_connection_goes_no_further_and_takes_nothing_along() {
     let world = World::api_key();
@@ -101,7 +116,7 @@ fn what_is_about_one_connection_goes_no_further_and_takes_nothing_along() {
         "Keep-Alive: timeout=5\r\nProxy-Authorization: Basic eDp5\r\nTE: trailers\r\nTrailer: authorization\r\n",
         "Cookie: a=b\r\nReferer: http://localhost/secret\r\nX-Api-Key: theirs\r\n",
     ] {
-        let arrived = arrived(&world, &get_here(lines));
+        let arrived = arrived(&world, &embed(lines));
         is_plain(&arrived);
         for name in ["x-theirs", "referer", "x-api-key"] {
             assert!(!arrived.headers.contains_key(name), "{arrived:?}");
