@@ -15,7 +15,9 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::harness::{Answer, Home, PATIENCE, chat, client, fake, until, worker};
+use crate::harness::{
+    Answer, Home, PATIENCE, Router, chat, client, fake, program, until, worker, write,
+};
 
 /// Short enough to wait for, long enough for a machine that is busy.
 const SHORT: Duration = Duration::from_millis(300);
@@ -343,4 +345,48 @@ async fn over_http_2_there_are_only_so_many_streams_and_no_flood_of_resets() {
     let calm = said.windows(4).any(|it| it == [0, 0, 0, 11]);
     assert!(calm, "{said:?}");
     served.is_well().await;
+}
+
+#[tokio::test]
+async fn the_settings_bound_bodies_and_connections() {
+    let fake = fake();
+    let home = Home::with(&[("work", fake.auth_json(&worker()))]);
+    let state = r#"{"auto_refresh_enabled":false,"body_limit_bytes":1000,"max_connections":1}"#;
+    write(&home.path("router/state.json"), state);
+    let router = Router::start(&home, &fake);
+    let mut first = Raw(TcpStream::connect(router.address()).await.unwrap());
+    first.send(&head_of_post(2000)).await;
+    first.send(&"x".repeat(2000)).await;
+    assert!(first.head().await.starts_with("HTTP/1.1 413"));
+    drop(first);
+    let mut second = Raw(TcpStream::connect(router.address()).await.unwrap());
+    second.send(HEALTH).await;
+    second.head().await;
+    let mut third = Raw(TcpStream::connect(router.address()).await.unwrap());
+    third.send(HEALTH).await;
+    assert!(timeout(SHORT, third.head()).await.is_err(), "there is one");
+    drop(second);
+    assert!(third.head().await.starts_with("HTTP/1.1 200"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn as_many_files_may_be_open_as_the_system_allows() {
+    let fake = fake();
+    let home = Home::with(&[("work", fake.auth_json(&worker()))]);
+    let mut command = std::process::Command::new("sh");
+    let script = "ulimit -S -n 200; exec \"$0\" serve --listen 127.0.0.1:0";
+    let program = program();
+    command.args(["-c", script]).arg(program.get_program());
+    command.env_clear().env("CODEX_HOME", home.path(""));
+    command.envs(fake.environment());
+    let router = Router::start_command(command);
+    let limits = format!("/proc/{}/limits", router.pid());
+    let limits = std::fs::read_to_string(limits).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let numbers: Vec<&str> = line.unwrap().split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers[0], numbers[1]);
+    assert_ne!(numbers[0], "200");
 }

@@ -163,7 +163,7 @@ where
         ControlFlow::Continue(answer) => answer,
         ControlFlow::Break(error) => return Ok(error.map(TranslatedBody::untouched)),
     };
-    let body = answer_body(body, &options, settings.reasoning).await?;
+    let body = answer_body(body, &options, reasoning).await?;
     Ok(Response::from_parts(head, body))
 }
 
