@@ -24,15 +24,13 @@ pub(crate) fn check(head: &[u8]) {
         return;
     };
     let (answer, passed) = sent(request);
-    match passed {
-        Some(request) => is_plain(&request),
-        None => {
-            assert!(answer.status().is_client_error(), "{answer:?}");
-            let body = answer.into_body();
-            let json: Value = serde_json::from_slice(&body).expect("an error in JSON");
-            assert!(json["error"]["code"].is_string(), "{json}");
-        }
+    if let Some(request) = passed {
+        is_plain(&request);
+        return;
     }
+    assert!(answer.status().is_client_error(), "{answer:?}");
+    let json: Value = serde_json::from_slice(answer.body()).expect("an error in JSON");
+    assert!(json["error"]["code"].is_string(), "{json}");
 }
 
 fn parse(head: &str) -> Option<Request<()>> {
@@ -146,16 +144,9 @@ fn decoded(path: &str) -> String {
             .get(..2)
             .and_then(|digits| std::str::from_utf8(digits).ok());
         let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match byte.filter(|_| first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
+        let byte = byte.filter(|_| first == b'%');
+        bytes.push(byte.unwrap_or(first));
+        rest = if byte.is_some() { &after[2..] } else { after };
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

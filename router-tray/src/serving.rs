@@ -77,20 +77,7 @@ impl Serving {
             .client_keys(store.clone())
             .limits(limits(&state))
             .build()?;
-        let (bound, address) = match handed {
-            Some(handed) => {
-                let bound = server.adopt(handed).await?;
-                let address = bound.address().clone();
-                (bound, address)
-            }
-            None => {
-                let address = match listen {
-                    Some(address) => address,
-                    None => listen_address(&store).await?,
-                };
-                (server.bind(address.clone()).await?, address)
-            }
-        };
+        let (bound, address) = hold(server, handed, listen, &store).await?;
         let hosts = hosts(state.allowed_hosts(), &address);
         bound.handle().set_hosts(hosts);
         let reloading = Reloading::new(home, bound.handle(), address, is_from_settings);
@@ -143,6 +130,25 @@ impl Serving {
         self.store.finish_refreshes().await;
         self.store.keep_usage().await;
     }
+}
+
+/// The server at its address, and what it was told to listen at.
+async fn hold(
+    server: Server,
+    handed: Option<Activated>,
+    listen: Option<ListenAddress>,
+    store: &ProfileStore,
+) -> Result<(Bound, ListenAddress), Failure> {
+    if let Some(handed) = handed {
+        let bound = server.adopt(handed).await?;
+        let address = bound.address().clone();
+        return Ok((bound, address));
+    }
+    let address = match listen {
+        Some(address) => address,
+        None => listen_address(store).await?,
+    };
+    Ok((server.bind(address.clone()).await?, address))
 }
 
 /// A clean end leaves no address behind that leads nowhere.

@@ -124,15 +124,17 @@ impl Bound {
 /// Lets in as many as there is room for.
 struct Door {
     places: Arc<Semaphore>,
+    most: usize,
     is_full: bool,
     is_failing: bool,
 }
 
 impl Door {
     fn new(connections: usize) -> Self {
-        let places = connections.clamp(1, Semaphore::MAX_PERMITS);
+        let most = connections.clamp(1, Semaphore::MAX_PERMITS);
         Self {
-            places: Arc::new(Semaphore::new(places)),
+            places: Arc::new(Semaphore::new(most)),
+            most,
             is_full: false,
             is_failing: false,
         }
@@ -157,7 +159,8 @@ impl Door {
 
     async fn place(&mut self) -> OwnedSemaphorePermit {
         if let Ok(place) = self.places.clone().try_acquire_owned() {
-            self.is_full = false;
+            // A door at which one goes and one comes is full all the time, and says so once.
+            self.is_full &= self.places.available_permits() < self.most / 2;
             return place;
         }
         if !std::mem::replace(&mut self.is_full, true) {

@@ -63,10 +63,8 @@ fn the_control_api_wants_its_own_secret() {
             ),
             attack(
                 "a link that was never given",
-                format!(
-                    "POST /api/session HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-                     Content-Type: application/json\r\nContent-Length: 12\r\n\r\n{{\"link\":\"x\"}}"
-                ),
+                "POST /api/session HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                 Content-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"link\":\"x\"}",
                 For(403, "link_not_valid"),
             ),
         ],

@@ -10,7 +10,7 @@ use super::Listening;
 use super::{Listener, unix};
 
 /// A socket that a service manager opened, and handed over to this process when somebody connected
-/// to it (`LISTEN_FDS`, sd_listen_fds(3)): a TCP one, or a Unix one.
+/// to it (`LISTEN_FDS`, as `sd_listen_fds(3)` says): a TCP one, or a Unix one.
 #[derive(Debug)]
 pub struct Activated {
     #[cfg(unix)]
