@@ -8,6 +8,7 @@ mod cli;
 #[cfg(feature = "gui")]
 mod desktop;
 mod log;
+mod reloading;
 mod running;
 mod serving;
 

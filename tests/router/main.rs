@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod attaching;
+mod attacks;
 mod bad_requests;
 mod broken_profiles;
 mod chat;
@@ -19,10 +20,13 @@ mod gate;
 mod harness;
 mod keeping;
 mod keyring;
+mod limits;
+mod listening;
 mod model_list;
 mod other_paths;
 mod profile_names;
 mod refreshing;
+mod reloading;
 mod removing;
 mod request_list;
 mod responses;

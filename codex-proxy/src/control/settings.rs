@@ -1,9 +1,9 @@
 //! Settings as the page shows and changes them.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use codex_auth::text::printable;
-use codex_profiles::{Fallback, LogLevel, State};
+use codex_profiles::{Fallback, ListenAddress, LogLevel, State};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -45,7 +45,7 @@ pub struct Settings {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SettingsChange {
     /// See [`Settings`].
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<ListenAddress>,
     /// See [`Settings`]; 30 seconds to a day.
     pub refresh_interval_seconds: Option<u64>,
     /// See [`Settings`].
@@ -146,8 +146,8 @@ impl SettingsChange {
             let message = format!("it is {SHORTEST_INTERVAL} to {LONGEST_INTERVAL} seconds");
             return Err(ControlError::invalid("refresh_interval_seconds", message));
         }
-        match self.listen {
-            Some(address) if !address.ip().is_loopback() => Err(ControlError::invalid(
+        match &self.listen {
+            Some(address) if !address.is_local() => Err(ControlError::invalid(
                 "listen",
                 "the router serves this machine alone: use a loopback address",
             )),

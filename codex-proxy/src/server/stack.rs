@@ -1,6 +1,6 @@
 //! What stands around what, and why.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -14,14 +14,15 @@ use tower::{
 use tower_http::{
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     sensitive_headers::SetSensitiveRequestHeadersLayer,
+    timeout::{RequestBodyTimeoutLayer, TimeoutBody},
     trace::TraceLayer,
 };
 
-use super::{decode::decode, keys::AnyKeys};
+use super::{Limits, decode::decode, handle::LiveReasoning, keys::AnyKeys};
 use crate::{
     BoxError,
     auth::{CodexAuthLayer, ReplayBody},
-    chat::{ChatCompletionsLayer, ReasoningFormat},
+    chat::ChatCompletionsLayer,
     completions::CompletionsLayer,
     conversation::ConversationLayer,
     error::ErrorLayer,
@@ -51,7 +52,7 @@ pub(super) struct Stack<P> {
     /// One for HTTP and WebSocket: a conversation may change from one to the other.
     pub(super) conversations: ConversationLayer,
     pub(super) connections: Connections,
-    pub(super) reasoning: ReasoningFormat,
+    pub(super) reasoning: LiveReasoning,
     /// Answers to clients that are not Codex.
     pub(super) memory: Option<ResponseMemory>,
     /// Where requests are listed, if anywhere.
@@ -63,21 +64,6 @@ pub(super) struct Stack<P> {
     pub(super) limits: Limits,
     pub(super) gate: ClientGateLayer,
     pub(super) keys: ClientKeyLayer<AnyKeys>,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) body_bytes: usize,
-    pub(super) head: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            body_bytes: 64 << 20,
-            head: Duration::from_mins(2),
-        }
-    }
 }
 
 impl<P> Stack<P>
@@ -109,6 +95,9 @@ where
             .layer(TraceLayer::new_for_http().make_span_with(span))
             // nothing on disk is touched before it says yes
             .layer(self.gate.clone())
+            // what a client does not go on with is given up
+            .layer(RequestBodyTimeoutLayer::new(self.limits.body_pause))
+            .map_request(|request: Request<TimeoutBody<Body>>| request.map(Body::new))
             .service(routes);
         BoxCloneSyncService::new(service)
     }
@@ -148,13 +137,15 @@ where
 
     /// `/v1/chat/completions`: translated for a ChatGPT login.
     pub(super) fn chat(&self) -> Answering {
+        let reasoning = self.reasoning.clone();
         let service = ServiceBuilder::new()
             .map_response(boxed)
-            .layer(
-                ChatCompletionsLayer::new()
-                    .with_reasoning(self.reasoning)
-                    .with_body_limit(self.limits.body_bytes),
-            )
+            // as it is set now: the layer goes by what the request says
+            .map_request(move |mut request: Request<Body>| {
+                request.extensions_mut().insert(reasoning.get());
+                request
+            })
+            .layer(ChatCompletionsLayer::new().with_body_limit(self.limits.body_bytes))
             .map_request(unified)
             .service(self.credentialed());
         self.answering(BoxCloneSyncService::new(service))
@@ -248,7 +239,7 @@ where
             // below the login, so that a second connection carries the same one
             .layer(RetryLayer::new(ConnectRetry::default()))
             // to the response head, per attempt; a stream has its idle gap
-            .layer(TimeoutLayer::new(self.limits.head))
+            .layer(TimeoutLayer::new(self.limits.upstream_head))
             // what the upstream itself says, before anything makes something else of it
             .layer(MeterLayer::new())
             .service(self.upstream.clone());

@@ -3,9 +3,10 @@
     reason = "what is written here is the help, which knows no backticks"
 )]
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use codex_profiles::ListenAddress;
 
 use super::{
     attach::{Attach, Detach},
@@ -32,9 +33,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the chosen profile, without a tray
     Serve {
-        /// Where to listen [default: that of CODEX_ROUTER_LISTEN, else of the settings, else 127.0.0.1:9876]
+        /// Where to listen: 127.0.0.1:9876, unix:/path or pipe:NAME [default: a socket that a service manager hands over, else that of CODEX_ROUTER_LISTEN, else of the settings, else 127.0.0.1:9876]
         #[arg(long, value_name = "ADDR")]
-        listen: Option<SocketAddr>,
+        listen: Option<ListenAddress>,
     },
     /// Open the page of the router that runs, in a browser
     Open {

@@ -29,6 +29,7 @@ use codex_profiles::{CodexHome, ProfileStore};
 pub(crate) use args::Cli;
 use args::Command;
 pub(crate) use exit::Failure;
+pub(crate) use serve::say_address;
 #[cfg(feature = "gui")]
 pub(crate) use serve::{announce, offer_page, second_start};
 pub(crate) use stop::stop_signal;
@@ -44,6 +45,7 @@ fn started(cli: Cli) -> Result<(), Failure> {
         Some(folder) => CodexHome::at(std::path::absolute(folder)?),
         None => CodexHome::discover()?,
     };
+    crate::serving::prepare()?;
     // Its windows want the first thread, on which no runtime may wait.
     #[cfg(feature = "gui")]
     if cli.command.is_none() {
