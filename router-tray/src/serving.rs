@@ -61,6 +61,7 @@ impl Serving {
             .targets(targets)
             .reasoning(reasoning_format(&store).await?)
             .fallback(store.clone())
+            .model_rules(store.clone())
             .client_keys(store.clone())
             .hosts(hosts(&store, address).await?)
             .build()?;

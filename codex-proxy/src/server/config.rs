@@ -18,6 +18,7 @@ use crate::{
     conversation::ConversationLayer,
     fallback::FallbackRules,
     gate::{Admission, ClientGateLayer, ClientKeyLayer, ClientKeys, FromNetwork},
+    model_rules::{ModelRuleLayer, ModelRules},
     requests::RequestLog,
     responses::memory::ResponseMemory,
     route::ProfileTable,
@@ -49,6 +50,7 @@ pub struct ServerBuilder<P> {
     control: Option<Control>,
     requests: Option<RequestLog>,
     fallback: Option<Arc<dyn FallbackRules>>,
+    model_rules: Option<Arc<dyn ModelRules>>,
     keys: AnyKeys,
     hosts: Vec<String>,
     usage: Option<Arc<dyn UsageSink>>,
@@ -99,6 +101,7 @@ impl Server {
             control: None,
             requests: None,
             fallback: None,
+            model_rules: None,
             keys: AnyKeys::default(),
             hosts: Vec::new(),
             usage: None,
@@ -228,6 +231,16 @@ where
         }
     }
 
+    /// Has profiles serve the models that these rules give them: those of a `ProfileStore`, for one.
+    /// Default: none.
+    #[must_use]
+    pub fn model_rules(self, rules: impl ModelRules) -> Self {
+        Self {
+            model_rules: Some(Arc::new(rules)),
+            ..self
+        }
+    }
+
     /// Asks these for the keys that clients have to present. Default: none is needed, and only
     /// this machine is served.
     #[must_use]
@@ -267,6 +280,7 @@ where
             memory: self.memory,
             requests: self.requests,
             fallback: self.fallback,
+            model_rules: self.model_rules.map(ModelRuleLayer::new),
             usage: self.usage,
             limits: self.limits,
             gate: ClientGateLayer::loopback().with_hosts(self.hosts),
