@@ -20,6 +20,7 @@ mod harness;
 mod keeping;
 mod keyring;
 mod model_list;
+mod model_rules;
 mod other_paths;
 mod profile_names;
 mod refreshing;
