@@ -237,11 +237,6 @@ impl State {
         self.fields.set("model_rules", &objects);
     }
 
-    /// Leaves the setting out, as if it had never been made.
-    pub fn clear_model_rules(&mut self) {
-        self.fields.remove("model_rules");
-    }
-
     /// A profile's rules stay its own under its new name. One that is gone keeps them: what it was
     /// to serve is not served by others.
     pub(crate) fn rename_in_model_rules(&mut self, from: &str, to: &str) {
@@ -409,7 +404,5 @@ mod tests {
         let raw: Value = state.fields.read("model_rules").unwrap();
         assert_eq!(raw[1]["note"], 1.10);
         assert_eq!(json!(state.model_rules()), rules);
-        state.clear_model_rules();
-        assert!(state.model_rules().is_empty());
     }
 }

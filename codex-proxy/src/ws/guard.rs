@@ -347,9 +347,8 @@ proptest! {
             assert_bound(&outcome, bound)?;
             let identity = world.key.and_then(|(_, identity)| identity);
             let lost = identity.is_some_and(|it| world.identities.get(bound) != Some(&it));
-            let other = |it: Option<usize>| it.is_some_and(|it| it != bound);
-            // The header goes before the bearer; with a key in its place, either must agree.
-            let torn = world.key.is_some() && other(named.header.or(named.bearer));
+            // The bearer was the key then, and is gone with it.
+            let torn = world.key.is_some() && named.header.is_some_and(|it| it != bound);
             prop_assert!(!(lost || torn) || outcome.asked.is_empty(), "{outcome:?}");
         } else if let Some(rule) = world.rule.filter(|_| named.with_model && is_post) {
             // Nor does what a rule binds ever fall back.

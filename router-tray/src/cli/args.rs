@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     attach::{Attach, Detach},
+    config::Config,
     export::Export,
     import::Import,
     key::Key,
@@ -119,6 +120,9 @@ pub(crate) enum Command {
     /// Keys that clients of the router present
     #[command(subcommand)]
     Key(Key),
+    /// Settings: show them, change them, take them back
+    #[command(subcommand)]
+    Config(Config),
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod args;
 pub(crate) mod attach;
 pub(crate) mod client;
+mod config;
 mod exit;
 mod export;
 mod homes;
@@ -78,6 +79,7 @@ async fn dispatch(cli: Cli, home: CodexHome) -> Result<(), Failure> {
         Some(Command::Attach(attach)) => attach.run(&store()?).await,
         Some(Command::Detach(detach)) => detach.run(&store()?).await,
         Some(Command::Key(key)) => key.run(&store()?).await,
+        Some(Command::Config(config)) => config.run(&home).await,
         Some(Command::SignOut { name, yes }) => sign_out::sign_out(&home, &name, yes).await,
     }
 }
