@@ -10,6 +10,7 @@ mod cli;
 mod desktop;
 mod log;
 mod running;
+mod service;
 mod serving;
 
 use std::process::ExitCode;

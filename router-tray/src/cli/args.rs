@@ -6,6 +6,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use super::{
     attach::{Attach, Detach},
@@ -13,6 +14,7 @@ use super::{
     export::Export,
     import::Import,
     key::Key,
+    service::Service,
 };
 
 /// Switch between your Codex logins, and serve the chosen one on localhost.
@@ -123,6 +125,20 @@ pub(crate) enum Command {
     /// Settings: show them, change them, take them back
     #[command(subcommand)]
     Config(Config),
+    /// Serve in the background whenever you are logged in
+    #[command(subcommand)]
+    Service(Service),
+    /// Print what has a shell complete these commands
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write those of all commands into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder
+        folder: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
