@@ -10,6 +10,7 @@ mod desktop;
 mod log;
 mod reloading;
 mod running;
+mod service;
 mod serving;
 
 use std::process::ExitCode;

@@ -79,6 +79,20 @@ impl RunningRouter {
         Ok((!opened.unwrap_or(false)).then_some(link))
     }
 
+    /// Changes settings, which count at once where they can.
+    pub(crate) async fn change_settings(&self, change: &Value) -> Result<(), Failure> {
+        let request = self.ask(Method::PATCH, "api/settings").json(change);
+        let answer = request.send().await.map_err(lost)?;
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        let told: Value = answer.json().await.unwrap_or_default();
+        let message = told["error"]["message"].as_str();
+        Err(Failure::because(message.unwrap_or(
+            "the router that runs did not take the change; the settings are as they were",
+        )))
+    }
+
     async fn is_ours(&self) -> bool {
         // A token is shown to nobody who does not look like a router.
         let Ok(health) = self.client.get(self.url("healthz")).send().await else {

@@ -74,6 +74,7 @@ impl Serving {
             .targets(targets)
             .reasoning(reasoning_format(&store).await?)
             .fallback(store.clone())
+            .model_rules(store.clone())
             .client_keys(store.clone())
             .limits(limits(&state))
             .build()?;

@@ -31,6 +31,7 @@
 mod access;
 mod announcement;
 mod attachment;
+mod catalogue;
 mod change;
 mod desktop;
 mod error;
@@ -49,6 +50,7 @@ mod view;
 
 pub use announcement::Announcement;
 pub use attachment::AttachmentReport;
+pub use catalogue::{Counts, SETTINGS, Setting, SettingEntry};
 pub use change::Change;
 pub use desktop::Desktop;
 pub use error::ControlError;

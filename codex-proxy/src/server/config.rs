@@ -22,6 +22,7 @@ use crate::{
     conversation::ConversationLayer,
     fallback::FallbackRules,
     gate::{AllowedHosts, ClientGateLayer, ClientKeyLayer, ClientKeys},
+    model_rules::{ModelRuleLayer, ModelRules},
     requests::RequestLog,
     responses::memory::ResponseMemory,
     route::ProfileTable,
@@ -55,6 +56,7 @@ pub struct ServerBuilder<P> {
     control: Option<Control>,
     requests: Option<RequestLog>,
     fallback: Option<Arc<dyn FallbackRules>>,
+    model_rules: Option<Arc<dyn ModelRules>>,
     keys: AnyKeys,
     hosts: Vec<String>,
     usage: Option<Arc<dyn UsageSink>>,
@@ -111,6 +113,7 @@ impl Server {
             control: None,
             requests: None,
             fallback: None,
+            model_rules: None,
             keys: AnyKeys::default(),
             hosts: Vec::new(),
             usage: None,
@@ -268,6 +271,16 @@ where
         }
     }
 
+    /// Has profiles serve the models that these rules give them: those of a `ProfileStore`, for one.
+    /// Default: none.
+    #[must_use]
+    pub fn model_rules(self, rules: impl ModelRules) -> Self {
+        Self {
+            model_rules: Some(Arc::new(rules)),
+            ..self
+        }
+    }
+
     /// Asks these for the keys that clients have to present. Default: none is needed, and only
     /// this machine is served.
     #[must_use]
@@ -309,6 +322,7 @@ where
             memory: self.memory,
             requests: self.requests,
             fallback: self.fallback,
+            model_rules: self.model_rules.map(ModelRuleLayer::new),
             usage: self.usage,
             limits: self.limits,
             gate: ClientGateLayer::loopback().with_allowed_hosts(hosts.clone()),

@@ -30,6 +30,7 @@ mod handle;
 mod keys;
 mod limits;
 mod listen;
+mod model_rules;
 mod profiles;
 mod router;
 mod serve;

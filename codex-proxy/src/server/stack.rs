@@ -29,6 +29,7 @@ use crate::{
     fallback::{FallbackLayer, FallbackRules},
     gate::{ClientGateLayer, ClientKeyLayer},
     meter::MeterLayer,
+    model_rules::ModelRuleLayer,
     models::Models,
     requests::{NotedBody, RequestLog, RequestLogLayer},
     responses::{ResponsesLayer, StoredResponsesLayer, memory::ResponseMemory},
@@ -59,6 +60,8 @@ pub(super) struct Stack<P> {
     pub(super) requests: Option<RequestLog>,
     /// Who serves in the place of the current profile, if anybody may.
     pub(super) fallback: Option<Arc<dyn FallbackRules>>,
+    /// Which models have a profile of their own. One for HTTP and WebSocket.
+    pub(super) model_rules: Option<ModelRuleLayer>,
     /// Where goes what is read of the limits of accounts.
     pub(super) usage: Option<Arc<dyn UsageSink>>,
     pub(super) limits: Limits,
@@ -106,7 +109,19 @@ where
     pub(super) fn routed(&self, service: Answering) -> Answering {
         let service = self.falling_back(service);
         let routed = RouteLayer::new(self.profiles.clone()).layer(service);
-        self.listed(BoxCloneSyncService::new(routed))
+        self.listed(self.ruled(BoxCloneSyncService::new(routed)))
+    }
+
+    /// What the model of a request says of its profile, before that is chosen.
+    fn ruled(&self, service: Answering) -> Answering {
+        let Some(layer) = &self.model_rules else {
+            return service;
+        };
+        let service = ServiceBuilder::new()
+            .layer(layer.clone().with_body_limit(self.limits.body_bytes))
+            .map_request(looked_at)
+            .service(service);
+        BoxCloneSyncService::new(service)
     }
 
     /// Around the choice of a profile, so that what has none is listed too.
@@ -261,6 +276,14 @@ where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     request.map(Body::new)
+}
+
+/// The client's own body, or the same one of which the beginning was read.
+fn looked_at(request: Request<Either<Body, ReplayBody<Body>>>) -> Request<Body> {
+    request.map(|body| match body {
+        Either::Left(body) => body,
+        Either::Right(body) => Body::new(body),
+    })
 }
 
 fn span(request: &Request<Body>) -> tracing::Span {

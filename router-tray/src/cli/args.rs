@@ -6,13 +6,16 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use codex_profiles::ListenAddress;
 
 use super::{
     attach::{Attach, Detach},
+    config::Config,
     export::Export,
     import::Import,
     key::Key,
+    service::Service,
 };
 
 /// Switch between your Codex logins, and serve the chosen one on localhost.
@@ -120,6 +123,23 @@ pub(crate) enum Command {
     /// Keys that clients of the router present
     #[command(subcommand)]
     Key(Key),
+    /// Settings: show them, change them, take them back
+    #[command(subcommand)]
+    Config(Config),
+    /// Serve in the background whenever you are logged in
+    #[command(subcommand)]
+    Service(Service),
+    /// Print what has a shell complete these commands
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write those of all commands into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder
+        folder: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,8 @@
 mod args;
 pub(crate) mod attach;
 pub(crate) mod client;
+mod complete;
+mod config;
 mod exit;
 mod export;
 mod homes;
@@ -16,6 +18,7 @@ mod passphrase;
 mod profiles;
 mod save;
 mod serve;
+mod service;
 mod sign_out;
 mod stop;
 mod switch;
@@ -80,6 +83,10 @@ async fn dispatch(cli: Cli, home: CodexHome) -> Result<(), Failure> {
         Some(Command::Attach(attach)) => attach.run(&store()?).await,
         Some(Command::Detach(detach)) => detach.run(&store()?).await,
         Some(Command::Key(key)) => key.run(&store()?).await,
+        Some(Command::Config(config)) => config.run(&home).await,
+        Some(Command::Service(service)) => service.run(&home, cli.codex_home.is_some()).await,
+        Some(Command::Completions { shell }) => complete::completions(shell),
+        Some(Command::Man { folder }) => complete::man(folder.as_deref()),
         Some(Command::SignOut { name, yes }) => sign_out::sign_out(&home, &name, yes).await,
     }
 }

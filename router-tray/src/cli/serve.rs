@@ -50,6 +50,10 @@ pub(crate) fn say_address(address: &ListenAddress) -> io::Result<()> {
 
 /// Gives a person without a tray the way to the page.
 pub(crate) fn offer_page(serving: &Serving) {
+    // What a service says is kept, and read by others than the one whose page it is.
+    if std::env::var_os("INVOCATION_ID").is_some() {
+        return;
+    }
     match serving.control().link() {
         Ok(link) => eprintln!("See and change everything in a browser: {link}"),
         Err(error) => eprintln!("codex-router: the page cannot be opened: {error}"),
