@@ -69,6 +69,11 @@ impl Disk {
         Self::with(home, LiveStore::of_this_machine())
     }
 
+    /// For whoever is to change nothing by looking.
+    pub(crate) fn only_looked_at(home: CodexHome) -> Self {
+        Self::with(home, LiveStore::of_this_machine().only_looked_at())
+    }
+
     pub(crate) fn with(home: CodexHome, live_store: LiveStore) -> Self {
         Self {
             home,
