@@ -29,7 +29,7 @@ const SHOWN_OF_FINGERPRINT: usize = 8;
 /// by their kind: numbers, yes or no, times, sizes, names of files.
 #[derive(Debug, Clone, Serialize)]
 pub struct Bundle {
-    bundle: u32,
+    format: u32,
     created_at: Timestamp,
     report: Diagnosis,
     system: SystemFacts,
@@ -88,7 +88,8 @@ struct FileFacts {
     kind: &'static str,
     size_bytes: u64,
     age_seconds: Option<u64>,
-    mode: Option<String>,
+    #[cfg(unix)]
+    mode: String,
 }
 
 impl Bundle {
@@ -96,7 +97,7 @@ impl Bundle {
     #[must_use]
     pub fn new(home: &CodexHome, report: Diagnosis) -> Self {
         Self {
-            bundle: FORMAT,
+            format: FORMAT,
             created_at: Timestamp::now(),
             report,
             system: SystemFacts {
@@ -211,6 +212,7 @@ impl FileFacts {
             kind: kind(&metadata),
             size_bytes: metadata.len(),
             age_seconds: age.map(|age| age.as_secs()),
+            #[cfg(unix)]
             mode: mode(&metadata),
         })
     }
@@ -237,14 +239,9 @@ fn kind(metadata: &Metadata) -> &'static str {
 }
 
 #[cfg(unix)]
-fn mode(metadata: &Metadata) -> Option<String> {
+fn mode(metadata: &Metadata) -> String {
     use std::os::unix::fs::MetadataExt as _;
-    Some(format!("{:03o}", metadata.mode() & 0o7777))
-}
-
-#[cfg(not(unix))]
-fn mode(_metadata: &Metadata) -> Option<String> {
-    None
+    format!("{:03o}", metadata.mode() & 0o7777)
 }
 
 /// Every text of a document, the names of fields too.

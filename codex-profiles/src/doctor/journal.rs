@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::StoreError,
-    journal::{RefreshJournal, Rescue, SwitchIntent},
+    journal::{RefreshIntent, RefreshJournal, Rescue, SwitchIntent},
     profile::{Place, ProfileName},
 };
 
@@ -58,7 +58,7 @@ impl Look<'_> {
             (Ok(intent), Ok(rescue)) => (intent, rescue),
             (Err(error), _) | (_, Err(error)) => return unreadable(&error),
         };
-        let place = intent.as_ref().map(|intent| intent.place());
+        let place = intent.as_ref().map(RefreshIntent::place);
         let whose = match &place {
             Some(Place::Profile(profile)) => self.named(profile.as_str()),
             Some(Place::Live) => "the live login".to_owned(),
@@ -82,7 +82,7 @@ impl Look<'_> {
                 format!(
                     "The answer to a refresh of {whose} cannot be understood; it is kept aside."
                 ),
-                self.sign_in_again(place.as_ref()),
+                sign_in_again(place.as_ref()),
             ),
             Rescue::Nothing => Finding::warning(
                 Check::Journal,
@@ -90,17 +90,9 @@ impl Look<'_> {
                     "The answer to a refresh of {whose} was lost. The next one tries the old token \
                      again, and says so if it was used up."
                 ),
-                self.sign_in_again(place.as_ref()),
+                sign_in_again(place.as_ref()),
             ),
         }
-    }
-
-    fn sign_in_again(&self, place: Option<&Place>) -> String {
-        let named = match place {
-            Some(Place::Profile(profile)) => format!(" {}", quoted(profile.as_str())),
-            _ => String::new(),
-        };
-        format!("if `codex-router list` says that it needs login: `codex-router login{named}`")
     }
 
     /// A name that a note brought along: of a profile that there is, or of none.
@@ -110,6 +102,14 @@ impl Look<'_> {
             None => "a profile that is gone".to_owned(),
         }
     }
+}
+
+fn sign_in_again(place: Option<&Place>) -> String {
+    let named = match place {
+        Some(Place::Profile(profile)) => format!(" {}", quoted(profile.as_str())),
+        _ => String::new(),
+    };
+    format!("if `codex-router list` says that it needs login: `codex-router login{named}`")
 }
 
 fn unreadable(error: &StoreError) -> Finding {

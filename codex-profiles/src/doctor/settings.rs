@@ -4,7 +4,7 @@ use super::{
     Check, Finding, Look, Settings,
     words::{counted, listed, name, quoted},
 };
-use crate::{keys::StoredKey, object::Object, state::State};
+use crate::{keys::StoredKey, object::Object, profile::ProfileName, state::State};
 
 /// Where names of profiles are chosen.
 const ON_THE_PAGE: &str = "choose others in the settings of the page: `codex-router open`";
@@ -102,7 +102,7 @@ impl Look<'_> {
             let message = "No other profile serves when a limit is reached.";
             return vec![Finding::ok(Check::Fallback, message)];
         };
-        let names = fallback.profiles.iter().map(|profile| profile.as_str());
+        let names = fallback.profiles.iter().map(ProfileName::as_str);
         vec![self.named_profiles(
             Check::Fallback,
             &names.collect::<Vec<_>>(),
