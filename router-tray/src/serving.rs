@@ -161,12 +161,15 @@ async fn hosts(store: &ProfileStore, address: SocketAddr) -> Result<Vec<String>,
     Ok(hosts)
 }
 
+/// The address that the environment names.
+pub(crate) fn listen_of_environment() -> Option<String> {
+    let given = std::env::var("CODEX_ROUTER_LISTEN").ok();
+    given.filter(|text| !text.is_empty())
+}
+
 /// The environment's, else the settings'.
 pub(crate) async fn listen_address(store: &ProfileStore) -> Result<SocketAddr, Failure> {
-    let given = std::env::var("CODEX_ROUTER_LISTEN")
-        .ok()
-        .filter(|text| !text.is_empty());
-    let (address, place) = match given {
+    let (address, place) = match listen_of_environment() {
         Some(address) => (address, "CODEX_ROUTER_LISTEN"),
         None => (
             store.state().await?.listen(),

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     attach::{Attach, Detach},
+    doctor::Doctor,
     export::Export,
     import::Import,
     key::Key,
@@ -116,6 +117,8 @@ pub(crate) enum Command {
     Attach(Attach),
     /// Let Codex go to OpenAI by itself again, with the settings it had before
     Detach(Detach),
+    /// Say whether everything works on this machine, and what helps where it does not
+    Doctor(Doctor),
     /// Keys that clients of the router present
     #[command(subcommand)]
     Key(Key),

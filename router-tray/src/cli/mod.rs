@@ -3,6 +3,7 @@
 mod args;
 pub(crate) mod attach;
 pub(crate) mod client;
+mod doctor;
 mod exit;
 mod export;
 mod homes;
@@ -77,6 +78,7 @@ async fn dispatch(cli: Cli, home: CodexHome) -> Result<(), Failure> {
         Some(Command::Login(args)) => login::login(&home, &args).await,
         Some(Command::Attach(attach)) => attach.run(&store()?).await,
         Some(Command::Detach(detach)) => detach.run(&store()?).await,
+        Some(Command::Doctor(doctor)) => doctor.run(&home, cli.codex_home).await,
         Some(Command::Key(key)) => key.run(&store()?).await,
         Some(Command::SignOut { name, yes }) => sign_out::sign_out(&home, &name, yes).await,
     }

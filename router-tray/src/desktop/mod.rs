@@ -7,7 +7,7 @@
 mod app;
 mod autostart;
 mod deeds;
-mod display;
+pub(crate) mod display;
 mod icon;
 mod menu;
 #[cfg(target_os = "macos")]
