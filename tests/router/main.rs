@@ -12,6 +12,8 @@ mod command_line;
 mod completions;
 mod control;
 mod conversation;
+#[cfg(unix)]
+mod doctor;
 mod ending;
 mod fallback;
 mod files;

@@ -41,7 +41,7 @@ impl Examination {
         address.map(RouterUrl::from)
     }
 
-    fn running_router(&self) -> Finding {
+    pub(super) fn running_router(&self) -> Finding {
         let own = env!("CARGO_PKG_VERSION");
         let Some(running) = &self.running else {
             let message = "No router runs for this home: `codex-router serve` starts one.";
