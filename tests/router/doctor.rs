@@ -35,6 +35,7 @@ impl Patient {
         let fake = fake();
         let login = fake.auth_json(&worker().email("planted.person@work.example"));
         let home = Home::with(&[("work", login.clone())]);
+        fs::set_permissions(home.path(""), fs::Permissions::from_mode(0o700)).unwrap();
         Self { home, fake, login }
     }
 
@@ -204,7 +205,7 @@ async fn a_machine_on_which_everything_works_is_told_so() {
         assert!(!found.is_empty(), "nothing on {id}");
         for finding in found {
             let fields: Vec<&String> = finding.as_object().unwrap().keys().collect();
-            assert_eq!(fields, ["id", "state", "message", "remedy"]);
+            assert_eq!(fields, ["id", "message", "remedy", "state"]);
         }
     }
     let text = patient.run(&["doctor"], &[]);
@@ -530,6 +531,37 @@ async fn proxies_and_certificates_are_named_without_what_is_secret_in_them() {
     let looked = patient.look_with(&[("CODEX_CA_CERTIFICATE", file)]);
     let (message, _) = looked.says("certificates", "problem");
     assert!(message.contains("no certificate"), "{message}");
+}
+
+#[tokio::test]
+async fn the_codex_on_the_path_says_its_version_or_is_told_to_be_broken() {
+    let patient = Patient::healthy();
+    let folder = patient.home.path("bin");
+    let codex = patient.put("bin/codex", "#!/bin/sh\necho codex-cli 0.169.0\n");
+    let path = [("PATH", folder.to_str().unwrap())];
+    fs::set_permissions(&codex, fs::Permissions::from_mode(0o700)).unwrap();
+    let (message, _) = patient.look_with(&path).says("codex", "info");
+    assert!(message.starts_with("codex-cli 0.169.0 is at"), "{message}");
+
+    patient.put("bin/codex", "#!/bin/sh\nexit 3\n");
+    fs::set_permissions(&codex, fs::Permissions::from_mode(0o700)).unwrap();
+    let (message, remedy) = patient.look_with(&path).only_warning("codex");
+    assert!(message.contains("exit status: 3"), "{message}");
+    assert!(remedy.contains("`codex --version`"), "{remedy}");
+}
+
+#[tokio::test]
+async fn an_address_of_an_upstream_that_is_none_is_a_problem_and_no_end() {
+    let patient = Patient::healthy();
+    let wrong = [("CODEX_ROUTER_CHATGPT_BASE_URL", "hunter2")];
+    let looked = patient.look_with(&wrong);
+    let (message, _) = looked.only_problem("chatgpt");
+    assert!(
+        message.contains("CODEX_ROUTER_CHATGPT_BASE_URL"),
+        "{message}"
+    );
+    assert!(!looked.ran.stdout.contains("hunter2"));
+    looked.says("issuer", "ok");
 }
 
 #[tokio::test]

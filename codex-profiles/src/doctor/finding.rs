@@ -56,8 +56,10 @@ pub enum Check {
     /// Where people sign in, and tokens are refreshed.
     Issuer,
     /// Where ChatGPT logins are served.
+    #[serde(rename = "chatgpt")]
     ChatGpt,
     /// Where API keys are served.
+    #[serde(rename = "openai_api")]
     OpenAiApi,
     /// Where the icon is shown.
     TrayHost,

@@ -129,16 +129,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.lock");
         let held = FileLock::acquire(&path, 0o600, Duration::ZERO).unwrap();
-        assert_eq!(
-            still_held(vec![path.clone()], Duration::ZERO),
-            [path.clone()]
-        );
-        let release = thread::spawn(move || {
-            thread::sleep(POLL);
-            drop(held);
-        });
-        assert!(still_held(vec![path.clone()], PATIENCE * 5).is_empty());
-        release.join().unwrap();
+        let seen = still_held(vec![path.clone()], Duration::ZERO);
+        assert_eq!(seen, std::slice::from_ref(&path));
+        let watched = path.clone();
+        let watching = thread::spawn(move || still_held(vec![watched], PATIENCE * 5));
+        drop(held);
+        assert!(watching.join().unwrap().is_empty());
         assert!(FileLock::acquire(&path, 0o600, Duration::ZERO).is_ok());
     }
 

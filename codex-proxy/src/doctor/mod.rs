@@ -15,7 +15,7 @@
 //! # let folder = tempfile::tempdir()?;
 //! # let home = CodexHome::at(folder.path());
 //! # let here = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-//! # let (issuer, targets) = (Issuer::new(format!("http://{here}")), Targets::new(&format!("http://{here}/a"), &format!("http://{here}/v1"))?);
+//! # let (issuer, targets) = (Issuer::new(format!("http://{here}")), Targets::new(&format!("http://{here}/a"), &format!("http://{here}/v1")).ok());
 //! let findings = Examination {
 //!     home,
 //!     listen: "127.0.0.1:0".to_owned(),
@@ -65,8 +65,8 @@ pub struct Examination {
     pub client: Option<reqwest::Client>,
     /// Where tokens are refreshed.
     pub issuer: Issuer,
-    /// Where logins are served.
-    pub targets: Targets,
+    /// Where logins are served; `None` where no address can be made of the variables.
+    pub targets: Option<Targets>,
     /// What the environment says of proxies and certificates.
     pub variables: Variables,
 }

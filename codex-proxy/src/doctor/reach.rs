@@ -69,10 +69,21 @@ impl Examination {
         let found = answers
             .iter()
             .filter_map(|(server, answer)| Some(self.told(server.as_ref()?, answer.as_ref()?)));
-        std::iter::once(clock).chain(found).collect()
+        let found = std::iter::once(clock).chain(found);
+        found.chain(self.no_targets()).collect()
     }
 
-    /// One whose address cannot be understood is told of by whoever reads the address.
+    fn no_targets(&self) -> Option<Finding> {
+        if self.targets.is_some() {
+            return None;
+        }
+        let message = "CODEX_ROUTER_CHATGPT_BASE_URL or CODEX_ROUTER_OPENAI_BASE_URL is not an http \
+                       or https address: the router does not start.";
+        let remedy = "`unset CODEX_ROUTER_CHATGPT_BASE_URL CODEX_ROUTER_OPENAI_BASE_URL`";
+        Some(Finding::problem(Check::ChatGpt, message, remedy))
+    }
+
+    /// Those that there is an address for.
     fn servers(&self, facts: &Facts) -> [Option<Server>; 3] {
         let has = |backend| facts.backends.contains(&backend);
         // Asked by everybody who signs in, and never with a token.
@@ -87,7 +98,7 @@ impl Examination {
                 is_needed,
             })
         };
-        let models = |backend| self.targets.models(backend);
+        let models = |backend| self.targets.as_ref()?.models(backend);
         [
             server(Check::Issuer, "The issuer", issuer, has(Backend::ChatGpt)),
             server(

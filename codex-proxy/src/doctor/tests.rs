@@ -17,7 +17,7 @@ fn examination(folder: &tempfile::TempDir) -> Examination {
         running: None,
         client: client_builder().no_proxy().build().ok(),
         issuer: Issuer::new(NOBODY),
-        targets: Targets::new(&format!("{NOBODY}/a"), &format!("{NOBODY}/v1")).unwrap(),
+        targets: Targets::new(&format!("{NOBODY}/a"), &format!("{NOBODY}/v1")).ok(),
         variables: Variables::default(),
     }
 }
@@ -59,7 +59,7 @@ async fn a_name_that_nobody_knows_and_a_server_that_is_none_are_told_apart() {
             &format!("http://{}/a", silent.local_addr().unwrap()),
             &format!("http://{address}/v1"),
         )
-        .unwrap(),
+        .ok(),
         ..examination(&folder)
     };
     let found = found.run().await;
