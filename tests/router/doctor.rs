@@ -357,7 +357,7 @@ async fn an_address_of_the_network_needs_a_client_key() {
 #[tokio::test]
 async fn the_router_that_runs_is_known_with_its_version() {
     let patient = Patient::healthy();
-    let router = Router::start(&patient.home, &patient.fake);
+    let mut router = Router::start(&patient.home, &patient.fake);
     let address = router.address().to_string();
     let looked = patient.look_with(&[("CODEX_ROUTER_LISTEN", &address)]);
     let (running, _) = looked.says("running_router", "ok");
@@ -370,6 +370,10 @@ async fn the_router_that_runs_is_known_with_its_version() {
     let looked = other.look_with(&[("CODEX_ROUTER_LISTEN", &address)]);
     let (message, _) = looked.only_warning("listen");
     assert!(message.contains("a router of another home"), "{message}");
+
+    router.kill();
+    let (message, _) = patient.look().says("running_router", "info");
+    assert!(message.contains("ended without saying so"), "{message}");
 }
 
 #[tokio::test]
@@ -613,7 +617,7 @@ async fn a_bundle_is_one_private_file_with_nothing_in_it_that_is_secret() {
 async fn secrets_in_every_field_of_every_file_stay_there() {
     let patient = Patient::healthy();
     let secret = "sk-planted-0123456789";
-    let address = "planted@secret.example";
+    let address = "ada@planted.example";
     let mut login = patient.login.clone();
     login["novel"] = json!(secret);
     login["OPENAI_API_KEY"] = json!(secret);

@@ -207,8 +207,10 @@ impl FileFacts {
         let age = metadata.modified().ok().and_then(|at| at.elapsed().ok());
         let inside = path.strip_prefix(home.root()).ok()?;
         let names = inside.iter().map(|name| file_name(&name.to_string_lossy()));
+        // Of the home itself nothing is left.
+        let home = inside.as_os_str().is_empty().then(|| ".".to_owned());
         Some(Self {
-            path: names.collect::<Vec<_>>().join("/"),
+            path: home.into_iter().chain(names).collect::<Vec<_>>().join("/"),
             kind: kind(&metadata),
             size_bytes: metadata.len(),
             age_seconds: age.map(|age| age.as_secs()),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Check, Finding, Look};
-use crate::fs::atomic;
+use crate::{disk::beside, fs::atomic};
 
 /// Writes take milliseconds and refreshes seconds; a router waits longer than this for no lock but
 /// that of a refresh.
@@ -46,7 +46,7 @@ impl Look<'_> {
         let home = self.home();
         let live = home.auth_json();
         let live = atomic::real_path(&live).unwrap_or(live);
-        let codex = [home.codex_lock(), live.with_file_name("auth.json.lock")];
+        let codex = [home.codex_lock(), beside(&live)];
         let ours = home.router().read_dir().into_iter().flatten().flatten();
         let ours = ours.map(|entry| entry.path());
         let is_lock = |path: &PathBuf| path.extension().is_some_and(|end| end == "lock");

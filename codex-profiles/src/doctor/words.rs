@@ -75,9 +75,13 @@ pub(super) fn span(span: Duration) -> String {
     counted(usize::try_from(count).unwrap_or(usize::MAX), unit)
 }
 
-/// A name that a file brought along.
+/// A name that a person gave. Of an address the part before the `@`, which tells it from others.
 pub(super) fn name(text: &str) -> String {
-    format!("`{}`", printable(text, 64))
+    let text = printable(text, 64);
+    match text.split_once('@') {
+        Some((local, _)) if !local.is_empty() => format!("`{local}@…`"),
+        _ => format!("`{text}`"),
+    }
 }
 
 fn below(path: &Path, user_home: Option<&Path>) -> Option<String> {
@@ -109,6 +113,14 @@ mod tests {
         assert_eq!(argument("/a/b.json"), "/a/b.json");
         assert_eq!(argument("/home/ada/my x"), "~/'my x'");
         assert_eq!(path(Path::new("/home/ada/my x"), home), "~/my x");
+    }
+
+    #[test]
+    fn of_a_name_that_is_an_address_enough_is_shown_to_tell_it_from_others() {
+        use crate::doctor::{Check, Finding};
+        let finding = Finding::ok(Check::Profile, name("ada@example.com"));
+        assert_eq!(finding.message(), "`ada@…`");
+        assert_eq!(name("work"), "`work`");
     }
 
     #[test]

@@ -44,8 +44,7 @@ impl Examination {
     pub(super) fn running_router(&self) -> Finding {
         let own = env!("CARGO_PKG_VERSION");
         let Some(running) = &self.running else {
-            let message = "No router runs for this home: `codex-router serve` starts one.";
-            return Finding::info(Check::RunningRouter, message);
+            return self.no_router();
         };
         let version = running.version.as_deref().unwrap_or("unknown");
         let message = format!(
@@ -58,6 +57,15 @@ impl Examination {
         let message = format!("{message} This program is {own}.");
         let remedy = "end the router that runs, and start it again";
         Finding::warning(Check::RunningRouter, message, remedy)
+    }
+
+    fn no_router(&self) -> Finding {
+        let message = "No router runs for this home: `codex-router serve` starts one.";
+        if self.home.control_address().is_file() {
+            let message = format!("{message} The last one ended without saying so.");
+            return Finding::info(Check::RunningRouter, message);
+        }
+        Finding::info(Check::RunningRouter, message)
     }
 
     async fn address(&self, facts: &Facts) -> Finding {
