@@ -16,8 +16,9 @@ use fake_openai::{FakeOpenAi, Fault};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Home, Ran, Router, access_token, fake, read_json, refresh_token, worker, write,
+use crate::{
+    harness::{Home, Ran, Router, access_token, fake, read_json, refresh_token, worker, write},
+    signing_in::certificate::https,
 };
 
 /// Where nobody listens: binding it takes a privilege that tests do not need.
@@ -400,6 +401,25 @@ async fn an_upstream_that_is_down_is_a_problem_for_those_who_need_it() {
     patient.fake.fault(fault.always());
     let (message, _) = patient.look().only_warning("issuer");
     assert!(message.contains("503"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_nobody_trusts_is_told_from_other_hindrances() {
+    let patient = Patient::healthy();
+    let (address, authority) = https(patient.fake.address()).await;
+    let issuer = format!("https://{address}");
+    let company = patient.put("company.pem", &authority);
+    let environment = [
+        ("CODEX_ROUTER_AUTH_ISSUER", issuer.as_str()),
+        ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", ""),
+        ("CODEX_CA_CERTIFICATE", company.to_str().unwrap()),
+    ];
+    let (message, remedy) = patient.look_with(&environment[..2]).only_problem("issuer");
+    assert!(message.contains("(TLS)"), "{message}");
+    assert!(remedy.contains("CODEX_CA_CERTIFICATE"), "{remedy}");
+    let looked = patient.look_with(&environment);
+    assert!(looked.states("problem").is_empty(), "{:#}", looked.report);
+    looked.says("certificates", "ok");
 }
 
 #[tokio::test]
