@@ -265,6 +265,12 @@ async fn logins_that_others_can_read_are_a_problem_with_the_command_that_helps()
     assert!(message.contains("can change"), "{message}");
     assert_eq!(remedy, format!("`chmod go-w {}`", profiles.display()));
     looked.says("permissions", "warning");
+
+    // In a group there may be nobody else.
+    fs::set_permissions(&profiles, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(&live, fs::Permissions::from_mode(0o640)).unwrap();
+    let (message, _) = patient.look().only_warning("permissions");
+    assert!(message.contains("your group can read"), "{message}");
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ mod unix {
     /// What the group and all others may do to a file.
     const BY_OTHERS: u32 = 0o077;
     const CHANGED_BY_OTHERS: u32 = 0o022;
+    const CHANGED_BY_ALL: u32 = 0o002;
     const READ_BY_ALL: u32 = 0o004;
 
     /// What is there, with what the system says of it.
@@ -40,7 +41,8 @@ mod unix {
             let files = Files::of(self);
             let found: Vec<Finding> = [
                 self.owned_by_others(&files),
-                self.changed_by_others(&files),
+                self.changed_by_others(&files, true),
+                self.changed_by_others(&files, false),
                 self.read_by_others(&files, true),
                 self.read_by_others(&files, false),
                 self.open_folders(&files),
@@ -75,17 +77,24 @@ mod unix {
             Some(Finding::problem(Check::Permissions, message, remedy))
         }
 
-        fn changed_by_others(&self, files: &Files) -> Option<Finding> {
-            let found = files.paths(|_, file| file.mode() & CHANGED_BY_OTHERS != 0);
-            let message = format!(
-                "Other users of this machine can change {}.",
-                listed(&self.paths(some(&found)?))
-            );
+        /// By all others, which is a problem; or by the group, in which there may be nobody else.
+        fn changed_by_others(&self, files: &Files, by_all: bool) -> Option<Finding> {
+            let found = files.paths(|_, file| {
+                let is_changed = file.mode() & CHANGED_BY_OTHERS != 0;
+                is_changed && (file.mode() & CHANGED_BY_ALL != 0) == by_all
+            });
+            let files = listed(&self.paths(some(&found)?));
             let remedy = self.chmod("go-w", &found);
-            Some(Finding::problem(Check::Permissions, message, remedy))
+            Some(if by_all {
+                let message = format!("Other users of this machine can change {files}.");
+                Finding::problem(Check::Permissions, message, remedy)
+            } else {
+                let message = format!("The users of your group can change {files}.");
+                Finding::warning(Check::Permissions, message, remedy)
+            })
         }
 
-        /// By all others, which is a problem; or by the group, in which there may be nobody else.
+        /// The same for reading.
         fn read_by_others(&self, files: &Files, by_all: bool) -> Option<Finding> {
             let found = files.paths(|path, file| {
                 let is_read = file.is_file() && file.mode() & BY_OTHERS & !CHANGED_BY_OTHERS != 0;
