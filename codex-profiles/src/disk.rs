@@ -69,6 +69,11 @@ impl Disk {
         Self::with(home, LiveStore::of_this_machine())
     }
 
+    /// For whoever is to change nothing by looking.
+    pub(crate) fn only_looked_at(home: CodexHome) -> Self {
+        Self::with(home, LiveStore::of_this_machine().only_looked_at())
+    }
+
     pub(crate) fn with(home: CodexHome, live_store: LiveStore) -> Self {
         Self {
             home,
@@ -268,7 +273,8 @@ pub(crate) fn lock_codex_file(real: &Path) -> Result<FileLock, StoreError> {
     Ok(FileLock::acquire(&beside(real), 0o600, CODEX_LIMIT)?)
 }
 
-fn beside(file: &Path) -> PathBuf {
+/// Codex's second lock for the real live file.
+pub(crate) fn beside(file: &Path) -> PathBuf {
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(".lock");
     file.with_file_name(name)

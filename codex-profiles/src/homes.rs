@@ -166,7 +166,7 @@ fn is_same_folder(one: &Path, other: &Path) -> bool {
 
 impl FoundHome {
     fn look(path: PathBuf, found_by: FoundBy, same_folder_as: Option<PathBuf>) -> Self {
-        let disk = Disk::new(CodexHome::at(&path));
+        let disk = Disk::only_looked_at(CodexHome::at(&path));
         let live = disk.live();
         let state = State::load(&disk.home).unwrap_or_default();
         let names = disk.names().unwrap_or_default();

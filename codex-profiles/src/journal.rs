@@ -43,7 +43,7 @@ pub(crate) struct RefreshIntent {
     pub(crate) token_fingerprint: String,
     /// How often it was posted without an answer, counting this time.
     pub(crate) attempts: u32,
-    at: Timestamp,
+    pub(crate) at: Timestamp,
     pid: u32,
 }
 
@@ -89,7 +89,7 @@ impl RefreshIntent {
 pub(crate) struct SwitchIntent {
     pub(crate) from: Option<String>,
     pub(crate) to: String,
-    at: Timestamp,
+    pub(crate) at: Timestamp,
     pid: u32,
 }
 

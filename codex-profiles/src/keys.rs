@@ -124,6 +124,19 @@ impl StoredKey {
         }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
+    }
+
+    /// Whose login the profile had when the key was bound to it.
+    pub(crate) fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
     fn entry(self) -> KeyEntry {
         KeyEntry {
             name: self.name,

@@ -41,22 +41,35 @@ impl fmt::Debug for Neighbours {
     }
 }
 
+/// A Codex that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RunningCodex {
+    pub(crate) pid: u32,
+    pub(crate) name: String,
+    /// Its home, as far as its environment can be seen.
+    pub(crate) home: Option<PathBuf>,
+}
+
 fn is_codex_running(home: &CodexHome) -> bool {
     // A system that does not show its processes may run anything.
-    let Ok(mut system) = System::new() else {
-        return true;
-    };
+    running_codexes().is_none_or(|running| running.iter().any(|codex| codex.may_use(home)))
+}
+
+/// Every Codex that runs; `None` where the system does not show its processes.
+pub(crate) fn running_codexes() -> Option<Vec<RunningCodex>> {
+    let mut system = System::new().ok()?;
     let names = ProcessRefreshKind::nothing().without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, names);
     let named_so = system.processes().iter();
-    let found: Vec<Pid> = named_so
+    let mut found: Vec<Pid> = named_so
         .filter(|(_, process)| is_codex(process.name()))
         .map(|(pid, _)| *pid)
         .collect();
+    found.sort();
     let environment = names.with_environ(UpdateKind::Always);
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&found), true, environment);
-    let mut found = found.iter().filter_map(|pid| system.process(*pid));
-    found.any(|process| may_use(process, home))
+    let found = found.iter().filter_map(|pid| system.process(*pid));
+    Some(found.map(RunningCodex::of).collect())
 }
 
 /// `codex`, `codex-x86_64-…`, `Codex`, `codex.exe`, and not ourselves.
@@ -66,8 +79,23 @@ fn is_codex(name: &OsStr) -> bool {
     name == "codex" || (name.starts_with("codex-") && !name.starts_with("codex-router"))
 }
 
-/// Whether the home of a Codex is this one, as far as its environment can be seen.
-fn may_use(process: &Process, home: &CodexHome) -> bool {
+impl RunningCodex {
+    fn of(process: &Process) -> Self {
+        Self {
+            pid: process.pid().as_u32(),
+            name: process.name().to_string_lossy().into_owned(),
+            home: home_of(process),
+        }
+    }
+
+    /// One whose environment cannot be seen may use any home.
+    pub(crate) fn may_use(&self, home: &CodexHome) -> bool {
+        let own = self.home.as_deref();
+        own.is_none_or(|own| is_same_folder(own, home.root()))
+    }
+}
+
+fn home_of(process: &Process) -> Option<PathBuf> {
     let environment: Vec<(String, PathBuf)> = process
         .environ()
         .iter()
@@ -84,10 +112,7 @@ fn may_use(process: &Process, home: &CodexHome) -> bool {
             .map(|(_, value)| value.clone())
     };
     let person = value("HOME").or_else(|| value("USERPROFILE"));
-    match value("CODEX_HOME").or(person.map(|folder| folder.join(".codex"))) {
-        Some(its) => is_same_folder(&its, home.root()),
-        None => true,
-    }
+    value("CODEX_HOME").or(person.map(|folder| folder.join(".codex")))
 }
 
 fn is_same_folder(one: &Path, other: &Path) -> bool {
@@ -120,7 +145,12 @@ mod tests {
         std::fs::create_dir_all(&other).unwrap();
         let codex = folder.path().join("codex");
         std::os::unix::fs::symlink("/bin/sleep", &codex).unwrap();
-        let seen = |at: &Path| is_codex_running(&CodexHome::at(at));
+        let seen = |at: &Path| {
+            // Others on this machine, whose environment cannot be seen, are none of this test.
+            let running = running_codexes().unwrap().into_iter();
+            let mut running = running.filter(|codex| codex.home.is_some());
+            running.any(|codex| codex.may_use(&CodexHome::at(at)))
+        };
         assert!(!seen(&home));
 
         let mut child = std::process::Command::new(&codex)

@@ -100,7 +100,7 @@ impl Disk {
         Ok(live || !copies.is_empty())
     }
 
-    fn stray_files(&self) -> Vec<PathBuf> {
+    pub(crate) fn stray_files(&self) -> Vec<PathBuf> {
         let profiles = self.names().unwrap_or_default();
         let folders = profiles.iter().map(|name| self.home.profile(name));
         let ours = [
@@ -136,7 +136,7 @@ impl Disk {
         self.end_switch()
     }
 
-    fn is_published(&self, target: &ProfileName) -> Option<bool> {
+    pub(crate) fn is_published(&self, target: &ProfileName) -> Option<bool> {
         match (self.profile(target), self.live()) {
             (_, Err(ReadError::LiveUnknown(unknown))) if unknown.may_pass() => None,
             (Ok(target), Ok(live)) => Some(target.identity() == live.identity()),

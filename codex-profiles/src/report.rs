@@ -180,7 +180,7 @@ impl LiveReport {
 }
 
 impl ProfileReport {
-    fn new(profile: &Profile, state: &State) -> Self {
+    pub(crate) fn new(profile: &Profile, state: &State) -> Self {
         let login = profile.login.as_deref();
         let claims = login.map(AuthDotJson::display_claims).unwrap_or_default();
         let facts = state.profile(profile.label.as_str());

@@ -54,7 +54,8 @@
 //!
 //! # Features
 //!
-//! - `server`: the axum server of these layers over `codex-profiles`, with decompression.
+//! - `server`: the axum server of these layers over `codex-profiles`, with decompression; and what
+//!   tells whether it can work on this machine.
 //! - `control`: the page of that server, and the API that the page, a tray and scripts use.
 
 pub mod auth;
@@ -63,6 +64,8 @@ pub mod completions;
 #[cfg(feature = "control")]
 pub mod control;
 pub mod conversation;
+#[cfg(feature = "server")]
+pub mod doctor;
 pub mod error;
 pub mod fallback;
 pub mod gate;

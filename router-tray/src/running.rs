@@ -52,6 +52,13 @@ impl RunningRouter {
         &self.address
     }
 
+    /// What it says of its version.
+    pub(crate) async fn version(&self) -> Option<String> {
+        let answer = self.ask(Method::GET, "api/overview").send().await.ok()?;
+        let overview: Value = answer.json().await.ok()?;
+        overview["version"].as_str().map(str::to_owned)
+    }
+
     /// A new address that opens the page, once.
     pub(crate) async fn link(&self) -> Result<String, Failure> {
         if !self.address.starts_with("http://") {

@@ -63,7 +63,8 @@ impl Serving {
             .build();
         let handed = HANDED.lock().unwrap_or_else(PoisonError::into_inner).take();
         let handed = handed.filter(|_| listen.is_none());
-        let is_from_settings = listen.is_none() && handed.is_none() && given_address().is_none();
+        let is_from_settings =
+            listen.is_none() && handed.is_none() && listen_of_environment().is_none();
         let state = store.state().await?;
         let server = Server::builder(store.clone())
             .control(control.clone())
@@ -212,15 +213,15 @@ fn limits(state: &State) -> Limits {
     limits
 }
 
-/// The environment's address, if it names one.
-fn given_address() -> Option<String> {
+/// The address that the environment names.
+pub(crate) fn listen_of_environment() -> Option<String> {
     let given = std::env::var("CODEX_ROUTER_LISTEN").ok();
     given.filter(|text| !text.is_empty())
 }
 
 /// The environment's, else the settings'.
 pub(crate) async fn listen_address(store: &ProfileStore) -> Result<ListenAddress, Failure> {
-    let (address, place) = match given_address() {
+    let (address, place) = match listen_of_environment() {
         Some(address) => (address, "CODEX_ROUTER_LISTEN"),
         None => (
             store.state().await?.listen(),

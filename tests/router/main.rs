@@ -14,6 +14,8 @@ mod completions;
 mod config;
 mod control;
 mod conversation;
+#[cfg(unix)]
+mod doctor;
 mod ending;
 mod fallback;
 mod files;

@@ -43,7 +43,7 @@ impl Found {
 }
 
 impl Disk {
-    pub(super) fn attachment(&self, router: RouterUrl) -> Result<Attachment, StoreError> {
+    pub(crate) fn attachment(&self, router: RouterUrl) -> Result<Attachment, StoreError> {
         let config = self.home.config_toml();
         let record = State::load(&self.home)?.attached();
         let text = self.config_text();

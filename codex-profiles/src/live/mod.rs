@@ -117,6 +117,8 @@ pub(crate) struct LiveStore {
     warned: AtomicBool,
     /// The token noted last as the one that Codex has, by its fingerprint; empty for none.
     noted: Mutex<Option<String>>,
+    /// Whether nothing is noted, since whoever looks is to change nothing.
+    is_only_looked_at: bool,
 }
 
 impl LiveStore {
@@ -128,6 +130,15 @@ impl LiveStore {
             turn: Mutex::default(),
             warned: AtomicBool::default(),
             noted: Mutex::default(),
+            is_only_looked_at: false,
+        }
+    }
+
+    /// The same, for whoever is to change nothing by looking.
+    pub(crate) fn only_looked_at(self) -> Self {
+        Self {
+            is_only_looked_at: true,
+            ..self
         }
     }
 

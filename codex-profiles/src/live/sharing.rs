@@ -17,6 +17,9 @@ use crate::{
 
 impl Disk {
     pub(super) fn note_shared(&self, live: &LiveRead) {
+        if self.live_store.is_only_looked_at {
+            return;
+        }
         match live {
             Ok(login) => self.note_shared_token(&token_of(login)),
             Err(ReadError::Missing) => self.note_shared_token(""),

@@ -59,6 +59,12 @@ impl Targets {
         self.of_account("usage")
     }
 
+    /// Where the models of a kind of login are listed.
+    #[cfg(feature = "server")]
+    pub(crate) fn models(&self, backend: Backend) -> Option<Url> {
+        self.resolve(backend, &Uri::from_static("/v1/models")).ok()
+    }
+
     fn of_account(&self, path: &str) -> Url {
         let mut url = self.chatgpt.clone();
         // The path style depends on the base (wire reference 8.5).

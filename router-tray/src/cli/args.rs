@@ -12,6 +12,7 @@ use codex_profiles::ListenAddress;
 use super::{
     attach::{Attach, Detach},
     config::Config,
+    doctor::Doctor,
     export::Export,
     import::Import,
     key::Key,
@@ -120,6 +121,8 @@ pub(crate) enum Command {
     Attach(Attach),
     /// Let Codex go to OpenAI by itself again, with the settings it had before
     Detach(Detach),
+    /// Say whether everything works on this machine, and what helps where it does not
+    Doctor(Doctor),
     /// Keys that clients of the router present
     #[command(subcommand)]
     Key(Key),

@@ -73,10 +73,15 @@ impl Failure {
 
     /// Says it on standard error.
     pub(crate) fn report(self) -> ExitCode {
-        if !matches!(self.kind, Kind::NotRead) {
+        if !matches!(self.kind, Kind::NotRead) && !self.message.is_empty() {
             out::complain(&self.message);
         }
         ExitCode::from(self.kind as u8)
+    }
+
+    /// Something is wrong, and what was printed says what.
+    pub(crate) fn said_already() -> Self {
+        Self::because("")
     }
 
     /// It was tried and did not work.

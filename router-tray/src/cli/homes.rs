@@ -34,7 +34,8 @@ pub(crate) fn list(chosen: Option<PathBuf>, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn surroundings(chosen: Option<PathBuf>) -> Surroundings {
+/// Where homes may be, by the command line and the environment.
+pub(super) fn surroundings(chosen: Option<PathBuf>) -> Surroundings {
     let codex_home = env::var_os("CODEX_HOME").filter(|path| !path.is_empty());
     let in_wsl = env::var_os("WSL_DISTRO_NAME").is_some();
     Surroundings {

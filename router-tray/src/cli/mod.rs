@@ -5,6 +5,7 @@ pub(crate) mod attach;
 pub(crate) mod client;
 mod complete;
 mod config;
+mod doctor;
 mod exit;
 mod export;
 mod homes;
@@ -82,6 +83,7 @@ async fn dispatch(cli: Cli, home: CodexHome) -> Result<(), Failure> {
         Some(Command::Login(args)) => login::login(&home, &args).await,
         Some(Command::Attach(attach)) => attach.run(&store()?).await,
         Some(Command::Detach(detach)) => detach.run(&store()?).await,
+        Some(Command::Doctor(doctor)) => doctor.run(&home, cli.codex_home).await,
         Some(Command::Key(key)) => key.run(&store()?).await,
         Some(Command::Config(config)) => config.run(&home).await,
         Some(Command::Service(service)) => service.run(&home, cli.codex_home.is_some()).await,

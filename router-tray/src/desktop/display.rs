@@ -1,7 +1,7 @@
 //! Whether there is anything to show the desktop parts on.
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{find, prepare, unless_panel};
+pub(crate) use linux::{find, has_panel, is_named, prepare, unless_panel};
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) use elsewhere::{find, prepare, unless_panel};
@@ -31,11 +31,16 @@ mod linux {
 
     /// Finds a display, or says why there is none.
     pub(crate) fn find() -> Result<(), &'static str> {
-        let names = ["DISPLAY", "WAYLAND_DISPLAY"];
-        if !names.iter().any(|name| std::env::var_os(name).is_some()) {
+        if !is_named() {
             return Err("there is no display");
         }
         gtk::init().map_err(|_| "the display cannot be opened")
+    }
+
+    /// Whether the environment names a display.
+    pub(crate) fn is_named() -> bool {
+        let names = ["DISPLAY", "WAYLAND_DISPLAY"];
+        names.iter().any(|name| std::env::var_os(name).is_some())
     }
 
     /// Calls `run` soon, unless a panel is there that shows icons.
@@ -49,7 +54,8 @@ mod linux {
         }
     }
 
-    fn has_panel() -> bool {
+    /// Whether a panel is there that shows icons. Blocks, a second at most.
+    pub(crate) fn has_panel() -> bool {
         let Ok(bus) = gio::bus_get_sync(BusType::Session, gio::Cancellable::NONE) else {
             return false;
         };

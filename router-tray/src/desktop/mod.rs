@@ -7,7 +7,7 @@
 mod app;
 mod autostart;
 mod deeds;
-mod display;
+pub(crate) mod display;
 mod menu;
 mod notify;
 mod tray;

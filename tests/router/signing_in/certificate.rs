@@ -17,7 +17,7 @@ use crate::{
 
 /// A server with a certificate of an authority that nobody knows; what it is sent goes on to
 /// `target`. Gives its address and the authority's certificate.
-async fn https(target: SocketAddr) -> (SocketAddr, String) {
+pub(crate) async fn https(target: SocketAddr) -> (SocketAddr, String) {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();

@@ -1,7 +1,7 @@
 //! Signing in makes or renews a profile, and costs no login that was there before.
 
 mod browser;
-mod certificate;
+pub(crate) mod certificate;
 mod proxy;
 
 use std::{fs, time::Duration};

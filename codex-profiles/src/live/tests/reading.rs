@@ -7,8 +7,10 @@ use serde_json::json;
 
 use crate::{
     LiveUnknown, RouteSource,
+    disk::Disk,
     fs::{ReadError, atomic},
     live::{
+        LiveStore,
         fake::Mood,
         tests::{Home, closed, unknown},
     },
@@ -159,4 +161,15 @@ async fn nothing_secret_is_printed() {
         !read.contains("planted") && !torn.contains("planted"),
         "{read} {torn}"
     );
+}
+
+#[tokio::test]
+async fn whoever_only_looks_does_not_note_which_token_codex_has() {
+    let home = Home::two_profiles("keyring").await;
+    let store = LiveStore::new(std::sync::Arc::new(home.vault.clone()));
+    let disk = Disk::with(home.world.home.clone(), store.only_looked_at());
+    assert!(disk.live().is_ok());
+    assert!(!home.world.home.state_json().exists());
+    assert!(home.disk().live().is_ok());
+    assert!(home.world.home.state_json().exists());
 }
