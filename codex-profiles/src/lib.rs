@@ -99,6 +99,7 @@ pub use fs::ReadError;
 pub use home::CodexHome;
 pub use live::LiveUnknown;
 pub use profile::{Condition, LIVE, Profile, ProfileName, ProfileNameError};
+pub use refresher::RefreshCounts;
 pub use removed::{RemovedProfile, Restored};
 pub use report::Report;
 pub use route::{Route, RouteSource};

@@ -54,6 +54,7 @@
 //! # Features
 //!
 //! - `server`: the axum server of these layers over `codex-profiles`, with decompression.
+//! - `metrics`: counts of all that for Prometheus, in a registry of their own.
 //! - `control`: the page of that server, and the API that the page, a tray and scripts use.
 
 pub mod auth;
@@ -67,6 +68,8 @@ pub mod fallback;
 pub mod gate;
 pub mod json;
 pub mod meter;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod models;
 pub mod parameters;
 pub mod requests;

@@ -10,6 +10,7 @@ use codex_profiles::{CodexHome, ProfileStore};
 use codex_proxy::{
     chat::ReasoningFormat,
     control::{Announcement, Control},
+    metrics::Metrics,
     requests::RequestLog,
     server::{Bound, Server},
     upstream::Targets,
@@ -41,7 +42,9 @@ impl Serving {
         log::follow_settings(store.state().await?.log_level());
         let targets = targets()?;
         let usage = UsagePoll::new(store.clone(), client.clone(), targets.clone());
-        let requests = RequestLog::new();
+        let metrics = Metrics::new();
+        metrics.follow(store.clone());
+        let requests = RequestLog::observed_by(metrics.clone());
         let control = Control::builder(store.clone())
             .usage(usage.clone())
             .request_log(requests.clone())
@@ -55,6 +58,7 @@ impl Serving {
         let server = Server::builder(store.clone())
             .control(control.clone())
             .request_log(requests)
+            .metrics(metrics)
             .usage(store.clone())
             .client(client)
             .upgrade_client(client::upgrade_client()?)

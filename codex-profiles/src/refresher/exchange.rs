@@ -21,6 +21,7 @@ use crate::{
     refresher::{
         Flight,
         backoff::Backoff,
+        counts::Outcome,
         landing::Unlanded,
         login_required,
         prepare::{Prepared, Spend, Wish},
@@ -40,6 +41,8 @@ pub(super) struct Exchange {
     store: ProfileStore,
     wish: Arc<Wish>,
     flight: OwnedMutexGuard<Flight>,
+    /// Whether the issuer has seen its token.
+    has_spent: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -67,11 +70,22 @@ impl Exchange {
             store: store.clone(),
             wish: Arc::new(wish),
             flight,
+            has_spent: false,
         }
     }
 
     pub(super) async fn run(mut self) -> Result<Arc<AuthDotJson>, CredentialError> {
+        let done = self.exchange().await;
+        let outcome = Outcome::of(&done, &self.wish.held, self.has_spent);
+        if let Some(outcome) = outcome {
+            self.store.flights.tally.note(outcome);
+        }
+        done
+    }
+
+    async fn exchange(&mut self) -> Result<Arc<AuthDotJson>, CredentialError> {
         if let Some(answer) = self.flight.unlanded.take() {
+            self.has_spent = true;
             return self.land(answer).await;
         }
         match self.prepare().await {
@@ -82,7 +96,10 @@ impl Exchange {
             }
             Ok(Prepared::NotYet(pause)) => Err(self.wait(pause, Arc::new(Unanswered))),
             Ok(Prepared::LeftToCodex) => Err(self.leave_to_codex()),
-            Ok(Prepared::Spend(spend)) => self.spend(spend).await,
+            Ok(Prepared::Spend(spend)) => {
+                self.has_spent = true;
+                self.spend(spend).await
+            }
             Err(error) => {
                 let path = self.store.disk.path_of(&self.wish.place);
                 let error = error.for_credentials(&path);

@@ -6,6 +6,7 @@
 //! on disk, and a caller that stops waiting stops nothing.
 
 mod backoff;
+mod counts;
 mod exchange;
 mod landing;
 mod prepare;
@@ -26,6 +27,8 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tracing::debug;
 
+pub use counts::RefreshCounts;
+
 use crate::{
     error::{StoreError, storage},
     memory::lock,
@@ -40,6 +43,7 @@ use crate::{
 pub(crate) struct Flights {
     flights: Mutex<HashMap<String, Arc<AsyncMutex<Flight>>>>,
     publishing: Arc<AsyncMutex<()>>,
+    tally: counts::Tally,
 }
 
 /// What is known about one identity's refreshes, and the right to begin one.
@@ -161,6 +165,12 @@ impl ProfileStore {
         let before = found.login.clone();
         let after = self.rotate(&found.place, found.login, reason).await?;
         Ok(!same_access(&before, &after))
+    }
+
+    /// How the refreshes ended that this store and its clones have begun.
+    #[must_use]
+    pub fn refresh_counts(&self) -> RefreshCounts {
+        self.flights.tally.counts()
     }
 
     /// Waits until no refresh is under way: to be awaited before the program ends, so that no

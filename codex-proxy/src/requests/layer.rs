@@ -16,6 +16,10 @@ use super::{
 };
 use crate::{BoxError, error::ErrorMark, route::Routed, ws::is_handshake};
 
+/// Left in the extensions of an answer whose request is in a list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listed;
+
 const X_REQUEST_ID: &str = "x-request-id";
 const LONGEST_ID: usize = 64;
 
@@ -123,7 +127,7 @@ fn listed<R: Body>(
     mut open: OpenRequest,
     is_head: bool,
 ) -> Response<ListedBody<R>> {
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
     if let Some(Routed { profile, reason }) = head.extensions.get() {
         open.handle().note_served(profile, *reason);
     }
@@ -135,6 +139,7 @@ fn listed<R: Body>(
     if is_listed {
         // A handshake that failed is a request like any other.
         open.list();
+        head.extensions.insert(Listed);
     }
     if is_head {
         // Nobody will read the body.

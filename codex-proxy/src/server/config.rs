@@ -18,6 +18,7 @@ use crate::{
     conversation::ConversationLayer,
     fallback::FallbackRules,
     gate::{Admission, ClientGateLayer, ClientKeyLayer, ClientKeys, FromNetwork},
+    metrics::Metrics,
     requests::RequestLog,
     responses::memory::ResponseMemory,
     route::ProfileTable,
@@ -32,6 +33,7 @@ pub struct Server {
     router: Router,
     keys: AnyKeys,
     connections: Connections,
+    metrics: Option<Metrics>,
     #[cfg(feature = "control")]
     control: Option<Control>,
 }
@@ -52,6 +54,7 @@ pub struct ServerBuilder<P> {
     keys: AnyKeys,
     hosts: Vec<String>,
     usage: Option<Arc<dyn UsageSink>>,
+    metrics: Option<Metrics>,
 }
 
 /// Why there is no server.
@@ -102,6 +105,7 @@ impl Server {
             keys: AnyKeys::default(),
             hosts: Vec::new(),
             usage: None,
+            metrics: None,
         }
     }
 
@@ -127,6 +131,7 @@ impl Server {
         let bind_error = |source| ServerError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(bind_error)?;
         let bound = Bound::new(listener, self.router, self.connections).map_err(bind_error)?;
+        let bound = bound.with_metrics(self.metrics);
         #[cfg(feature = "control")]
         let bound = bound.with_control(self.control);
         Ok(bound)
@@ -218,6 +223,17 @@ where
         }
     }
 
+    /// Counts there what is served, and serves the numbers at `/metrics`. Requests are counted by
+    /// the list that they come to: give [`request_log`](Self::request_log) one that is
+    /// [observed](RequestLog::observed_by) by the same, or none. Default: nothing is counted.
+    #[must_use]
+    pub fn metrics(self, metrics: Metrics) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..self
+        }
+    }
+
     /// Has other profiles serve what the current one could not, as these rules say: those of a
     /// `ProfileStore`, for one. Default: never.
     #[must_use]
@@ -255,6 +271,7 @@ where
         let client = or_built(self.client, client_builder())?;
         let upgrade_client = or_built(self.upgrade_client, client_builder().http1_only())?;
         let connections = Connections::new();
+        let observed = || self.metrics.clone().map(RequestLog::observed_by);
         let stack = Stack {
             profiles: self.profiles,
             workspaces: WorkspaceLayer::new(client.clone(), self.targets.clone()),
@@ -265,9 +282,10 @@ where
             connections: connections.clone(),
             reasoning: self.reasoning,
             memory: self.memory,
-            requests: self.requests,
+            requests: self.requests.or_else(observed),
             fallback: self.fallback,
             usage: self.usage,
+            metrics: self.metrics.clone(),
             limits: self.limits,
             gate: ClientGateLayer::loopback().with_hosts(self.hosts),
             keys: ClientKeyLayer::new(self.keys.clone()),
@@ -283,6 +301,7 @@ where
             router: router::router(&stack, page),
             keys: self.keys,
             connections,
+            metrics: self.metrics,
             #[cfg(feature = "control")]
             control: self.control,
         })

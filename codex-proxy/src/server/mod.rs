@@ -21,6 +21,7 @@ mod config;
 mod decode;
 mod fallback;
 mod keys;
+mod metrics;
 mod profiles;
 mod router;
 mod serve;

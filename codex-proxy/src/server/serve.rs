@@ -19,7 +19,7 @@ use tower::ServiceExt as _;
 
 #[cfg(feature = "control")]
 use crate::control::{Control, FromElsewhere};
-use crate::ws::Connections;
+use crate::{metrics::Metrics, ws::Connections};
 
 /// How long streams under way may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -35,6 +35,7 @@ pub struct Bound {
     address: SocketAddr,
     router: Router,
     upgraded: Connections,
+    metrics: Option<Metrics>,
     #[cfg(feature = "control")]
     control: Option<Control>,
 }
@@ -50,9 +51,15 @@ impl Bound {
             listener,
             router,
             upgraded,
+            metrics: None,
             #[cfg(feature = "control")]
             control: None,
         })
+    }
+
+    /// Counts open connections there.
+    pub(super) fn with_metrics(self, metrics: Option<Metrics>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Tells it where it is served, and later that it is no longer.
@@ -83,7 +90,12 @@ impl Bound {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        connections.spawn(connection(stream, &self.router, &graceful));
+                        let open = self.metrics.as_ref().map(Metrics::connection);
+                        let connection = connection(stream, &self.router, &graceful);
+                        connections.spawn(async move {
+                            connection.await;
+                            drop(open);
+                        });
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");

@@ -28,6 +28,7 @@ use crate::{
     fallback::{FallbackLayer, FallbackRules},
     gate::{ClientGateLayer, ClientKeyLayer},
     meter::MeterLayer,
+    metrics::{Metrics, MetricsLayer},
     models::Models,
     requests::{NotedBody, RequestLog, RequestLogLayer},
     responses::{ResponsesLayer, StoredResponsesLayer, memory::ResponseMemory},
@@ -60,6 +61,8 @@ pub(super) struct Stack<P> {
     pub(super) fallback: Option<Arc<dyn FallbackRules>>,
     /// Where goes what is read of the limits of accounts.
     pub(super) usage: Option<Arc<dyn UsageSink>>,
+    /// Where requests that are in no list are counted.
+    pub(super) metrics: Option<Metrics>,
     pub(super) limits: Limits,
     pub(super) gate: ClientGateLayer,
     pub(super) keys: ClientKeyLayer<AnyKeys>,
@@ -96,7 +99,9 @@ where
     {
         let service = ServiceBuilder::new()
             .map_response(boxed)
-            // outermost, so that the span can carry it
+            // around everything that could refuse a request
+            .option_layer(self.metrics.clone().map(MetricsLayer::new))
+            // outermost but for counting, so that the span can carry it
             .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
             // the upstream's own id, if there is one, goes before ours
             .layer(PropagateRequestIdLayer::x_request_id())
