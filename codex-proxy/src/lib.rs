@@ -31,7 +31,7 @@
 //! ```text
 //!  client                                      what each ring adds or decides
 //!    │
-//! ┌ request id, trace ──────── tower-http ───  method, path, profile; never a query or a body
+//! ┌ request id, trace ──────── tower-http ───  id, route, profile; never a query or a body
 //! │┌ gate ──────────────────── [gate] ───────  is this local client allowed?
 //! ││┌ list ─────────────────── [requests] ───  what is shown of it: when, who, how long, how it ended
 //! ││┌ route ────────────────── [route] ──────  which profile, and why

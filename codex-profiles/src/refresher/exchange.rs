@@ -41,7 +41,7 @@ pub(super) struct Exchange {
     store: ProfileStore,
     wish: Arc<Wish>,
     flight: OwnedMutexGuard<Flight>,
-    /// Whether the issuer has seen its token.
+    /// Whether what comes of it is the issuer's answer.
     has_spent: bool,
 }
 
@@ -220,6 +220,7 @@ impl Exchange {
     ) -> Result<Arc<AuthDotJson>, CredentialError> {
         self.record_spent(&spend).await;
         if let Some(login) = self.wait_for_another_owner(&spend.login, reason).await {
+            self.has_spent = false;
             self.clear(&spend).await;
             return Ok(login);
         }

@@ -25,7 +25,7 @@ use codex_auth::{
 };
 use jiff::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
-use tracing::debug;
+use tracing::{Instrument as _, debug};
 
 pub use counts::RefreshCounts;
 
@@ -203,7 +203,8 @@ impl ProfileStore {
                 None => RefreshReason::Scheduled,
             };
             let login = found.login.clone();
-            tokio::spawn(Exchange::new(self, &found.place, login, reason, flight).run());
+            let exchange = Exchange::new(self, &found.place, login, reason, flight);
+            tokio::spawn(exchange.run().in_current_span());
         }
         found.login.clone()
     }
@@ -245,7 +246,7 @@ impl ProfileStore {
         }
         // A task of its own: a client that hangs up must not cut a rotation in half.
         let exchange = Exchange::new(self, place, newest, reason, flight);
-        let done = tokio::spawn(exchange.run()).await;
+        let done = tokio::spawn(exchange.run().in_current_span()).await;
         done.unwrap_or_else(|_| Err(self.failed(StoreError::Interrupted)))
     }
 

@@ -56,7 +56,7 @@
 //! | `quota_used_ratio`, `quota_reset_timestamp_seconds` | `profile`, `window` | limits, where known |
 //! | `profiles` | `state` | how many profiles there are |
 //! | `profile_current` | `profile` | 1 for the current one |
-//! | `connections`, `websockets` | | what is open |
+//! | `connections`, `websockets` | | what is open, of HTTP and of WebSocket |
 //! | `build_info` | `version` | 1 |
 //!
 //! # What is not

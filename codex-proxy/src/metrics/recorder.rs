@@ -345,7 +345,12 @@ impl States {
         let help = "Refreshes of logins, by how they ended";
         own.register("refreshes", help, self.refreshes.clone());
         let help = "How much of a limit is used, 1 being all of it";
-        own.register_with_unit("quota_used", help, Unit::Ratios, self.quota_used.clone());
+        own.register_with_unit(
+            "quota_used",
+            help,
+            Unit::Other("ratio".to_owned()),
+            self.quota_used.clone(),
+        );
         let help = "When a limit begins anew";
         own.register_with_unit(
             "quota_reset_timestamp",

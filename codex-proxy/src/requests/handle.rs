@@ -9,9 +9,11 @@ use std::{
 
 use codex_auth::ProfileRef;
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::{EndedRequest, RequestEntry, RequestLog, RequestState, overhead::Overhead};
 use crate::{
+    Origin,
     error::ErrorMark,
     meter::{Model, Tokens},
     route::RouteReason,
@@ -25,6 +27,8 @@ pub struct OverWebSocket;
 pub(super) struct Slot {
     id: String,
     begun: Instant,
+    /// That of the request: its end may come when nobody is in it.
+    span: Span,
     /// A handshake that succeeds is never listed.
     listed: AtomicBool,
     overhead: Overhead,
@@ -63,6 +67,7 @@ impl RequestHandle {
         let slot = Slot {
             id: entry.id.clone(),
             begun: Instant::now(),
+            span: Span::current(),
             listed: AtomicBool::new(false),
             overhead: Overhead::default(),
             entry: Mutex::new(entry),
@@ -224,6 +229,9 @@ impl OpenRequest {
             entry.state = state;
             entry.duration_ms = Some(milliseconds(duration));
             self.observe(&entry, duration);
+            if self.handle.slot.is_listed() {
+                self.handle.slot.span.in_scope(|| note_access(&entry));
+            }
         }
         self.handle.tell();
     }
@@ -239,6 +247,30 @@ impl OpenRequest {
             });
         }
     }
+}
+
+/// One line for a request that is over. A desktop, where nobody reads them, is spared them: they
+/// come with the level `debug`, or `codex_router::access=debug` for them alone.
+fn note_access(entry: &RequestEntry) {
+    tracing::debug!(
+        target: "codex_router::access",
+        id = entry.id,
+        method = entry.method,
+        route = entry.route,
+        client = entry.client,
+        model = entry.model,
+        profile = entry.profile,
+        reason = entry.reason.map(RouteReason::as_str),
+        status = entry.status,
+        error_by = entry.error_by.map(Origin::as_str),
+        error_code = entry.error_code,
+        first_byte_ms = entry.first_byte_ms,
+        duration_ms = entry.duration_ms,
+        input_tokens = entry.input_tokens,
+        output_tokens = entry.output_tokens,
+        cancelled = entry.state == RequestState::Cancelled,
+        "answered"
+    );
 }
 
 impl Drop for OpenRequest {

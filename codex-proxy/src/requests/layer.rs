@@ -93,18 +93,19 @@ fn entry_of<B>(request: &Request<B>) -> RequestEntry {
     } else {
         request.method().as_str()
     };
-    let id = id_of(request.headers()).unwrap_or_else(|| Uuid::new_v4().to_string());
+    let id = id_of(request.headers()).map(str::to_owned);
+    let id = id.unwrap_or_else(|| Uuid::new_v4().to_string());
     let mut entry = RequestEntry::begun(id, method, route_of(request.uri().path()));
     entry.client = client_of(request.headers());
     entry
 }
 
 /// The id that the request has, if it can be shown: a client may have made it up.
-fn id_of(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn id_of(headers: &HeaderMap) -> Option<&str> {
     let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     let usual = (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(plain);
-    usual.then(|| id.to_owned())
+    usual.then_some(id)
 }
 
 fn answered<R: Body, E>(

@@ -23,7 +23,7 @@ use crate::harness::{MODEL, PATIENCE, Router, World, worker};
 const LARGE: usize = 64 << 20;
 
 /// A client of the Responses API over WebSocket.
-struct Socket {
+pub(crate) struct Socket {
     stream: WebSocketStream<TcpStream>,
     /// Those of the 101.
     headers: HeaderMap,
@@ -31,7 +31,7 @@ struct Socket {
 
 impl Socket {
     /// One that says it is Codex.
-    async fn to(router: &Router) -> Self {
+    pub(crate) async fn to(router: &Router) -> Self {
         Self::with(router, &[]).await.unwrap()
     }
 
@@ -131,7 +131,7 @@ impl Socket {
     }
 
     /// What the model says to this.
-    async fn ask(&mut self, text: &str) -> String {
+    pub(crate) async fn ask(&mut self, text: &str) -> String {
         said_in(&self.turn(&asking(text)).await)
     }
 }
