@@ -48,6 +48,7 @@
 //! ```
 
 pub mod attach;
+pub mod audit;
 pub mod error;
 #[cfg(feature = "export")]
 pub mod export;

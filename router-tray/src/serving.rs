@@ -6,7 +6,7 @@ use std::{
 };
 
 use codex_auth::Issuer;
-use codex_profiles::{CodexHome, ProfileStore};
+use codex_profiles::{CodexHome, ProfileStore, audit::Actor};
 use codex_proxy::{
     chat::ReasoningFormat,
     control::{Announcement, Control},
@@ -38,14 +38,14 @@ impl Serving {
         listen: Option<SocketAddr>,
     ) -> Result<Self, Failure> {
         let client = client::http_client()?;
-        let store = client::store(home)?;
+        let store = client::store(home)?.acting_as(Actor::Keeper);
         log::follow_settings(store.state().await?.log_level());
         let targets = targets()?;
         let usage = UsagePoll::new(store.clone(), client.clone(), targets.clone());
         let metrics = Metrics::new();
         metrics.follow(store.clone());
         let requests = RequestLog::observed_by(metrics.clone());
-        let control = Control::builder(store.clone())
+        let control = Control::builder(store.clone().acting_as(Actor::Tray))
             .usage(usage.clone())
             .request_log(requests.clone())
             .sign_ins(client::issuer_client()?, Issuer::from_env())

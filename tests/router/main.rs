@@ -19,6 +19,7 @@ mod gate;
 mod harness;
 mod keeping;
 mod keyring;
+mod logs;
 mod metrics;
 mod model_list;
 mod other_paths;

@@ -14,6 +14,7 @@ use tokio::{sync::OwnedMutexGuard, time};
 use tracing::{info, warn};
 
 use crate::{
+    audit::{Action, Auditor, Deed},
     error::StoreError,
     faults::Step,
     ledger::Spent,
@@ -41,6 +42,7 @@ pub(super) struct Exchange {
     store: ProfileStore,
     wish: Arc<Wish>,
     flight: OwnedMutexGuard<Flight>,
+    auditor: Auditor,
     /// Whether what comes of it is the issuer's answer.
     has_spent: bool,
 }
@@ -70,6 +72,7 @@ impl Exchange {
             store: store.clone(),
             wish: Arc::new(wish),
             flight,
+            auditor: store.auditor(),
             has_spent: false,
         }
     }
@@ -79,8 +82,24 @@ impl Exchange {
         let outcome = Outcome::of(&done, &self.wish.held, self.has_spent);
         if let Some(outcome) = outcome {
             self.store.flights.tally.note(outcome);
+            self.audit(outcome, &done).await;
         }
         done
+    }
+
+    /// What the issuer made of the token; what is only tried again changes nothing.
+    async fn audit(&self, outcome: Outcome, done: &Result<Arc<AuthDotJson>, CredentialError>) {
+        let deed = match (outcome, done) {
+            (Outcome::Refreshed, _) => Deed::new(Action::Refresh),
+            (_, Err(CredentialError::LoginRequired { reason, .. })) if self.has_spent => {
+                Deed::new(Action::NeedsLogin).with_detail(reason)
+            }
+            _ => return,
+        };
+        let deed = deed.with_profile(self.wish.place.reference().as_str());
+        let auditor = self.auditor.clone();
+        // A runtime that ends has no time for it.
+        let _ = blocking(move || Ok(auditor.note(deed))).await;
     }
 
     async fn exchange(&mut self) -> Result<Arc<AuthDotJson>, CredentialError> {

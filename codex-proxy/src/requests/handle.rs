@@ -169,6 +169,8 @@ pub(crate) struct OpenRequest {
     handle: RequestHandle,
     first_byte: Option<Duration>,
     added: Option<Duration>,
+    /// The id that the client gets in the place of its own: the upstream's.
+    answer_id: Option<String>,
     ended: bool,
 }
 
@@ -178,6 +180,7 @@ impl OpenRequest {
             handle: RequestHandle::new(log, entry),
             first_byte: None,
             added: None,
+            answer_id: None,
             ended: false,
         }
     }
@@ -194,6 +197,13 @@ impl OpenRequest {
             if let Some(observer) = self.handle.log.observer() {
                 observer.began();
             }
+        }
+    }
+
+    /// Notes the id of the answer, if it is another one than that of the request.
+    pub(super) fn set_answer_id(&mut self, id: &str) {
+        if id != self.handle.slot.id() {
+            self.answer_id = Some(id.to_owned());
         }
     }
 
@@ -230,7 +240,9 @@ impl OpenRequest {
             entry.duration_ms = Some(milliseconds(duration));
             self.observe(&entry, duration);
             if self.handle.slot.is_listed() {
-                self.handle.slot.span.in_scope(|| note_access(&entry));
+                let answer_id = self.answer_id.as_deref();
+                let note = || note_access(&entry, answer_id);
+                self.handle.slot.span.in_scope(note);
             }
         }
         self.handle.tell();
@@ -251,10 +263,11 @@ impl OpenRequest {
 
 /// One line for a request that is over. A desktop, where nobody reads them, is spared them: they
 /// come with the level `debug`, or `codex_router::access=debug` for them alone.
-fn note_access(entry: &RequestEntry) {
+fn note_access(entry: &RequestEntry, answer_id: Option<&str>) {
     tracing::debug!(
         target: "codex_router::access",
         id = entry.id,
+        answer_id,
         method = entry.method,
         route = entry.route,
         client = entry.client,

@@ -133,6 +133,9 @@ fn listed<R: Body>(
         open.handle().note_served(profile, *reason);
     }
     open.set_status(head.status.as_u16());
+    if let Some(id) = id_of(&head.headers) {
+        open.set_answer_id(id);
+    }
     if let Some(mark) = head.extensions.get::<ErrorMark>() {
         open.handle().note_error(mark);
     }

@@ -116,6 +116,15 @@ pub(crate) enum Command {
     Attach(Attach),
     /// Let Codex go to OpenAI by itself again, with the settings it had before
     Detach(Detach),
+    /// Show what was done to the logins, by whom and when
+    Audit {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+        /// Only the newest of it
+        #[arg(long, value_name = "N")]
+        last: Option<usize>,
+    },
     /// Keys that clients of the router present
     #[command(subcommand)]
     Key(Key),

@@ -2,6 +2,7 @@
 
 mod args;
 pub(crate) mod attach;
+mod audit;
 pub(crate) mod client;
 mod exit;
 mod export;
@@ -24,7 +25,7 @@ mod usage;
 
 use std::process::ExitCode;
 
-use codex_profiles::{CodexHome, ProfileStore};
+use codex_profiles::{CodexHome, ProfileStore, audit::Actor};
 
 pub(crate) use args::Cli;
 use args::Command;
@@ -53,7 +54,7 @@ fn started(cli: Cli) -> Result<(), Failure> {
 }
 
 async fn dispatch(cli: Cli, home: CodexHome) -> Result<(), Failure> {
-    let store = || ProfileStore::open(home.clone());
+    let store = || ProfileStore::open(home.clone()).map(|it| it.acting_as(Actor::Command));
     match cli.command {
         None => serve::headless(&home).await,
         Some(Command::Serve { listen }) => serve::serve(&home, listen).await,
@@ -77,6 +78,7 @@ async fn dispatch(cli: Cli, home: CodexHome) -> Result<(), Failure> {
         Some(Command::Login(args)) => login::login(&home, &args).await,
         Some(Command::Attach(attach)) => attach.run(&store()?).await,
         Some(Command::Detach(detach)) => detach.run(&store()?).await,
+        Some(Command::Audit { json, last }) => audit::audit(&store()?, json, last).await,
         Some(Command::Key(key)) => key.run(&store()?).await,
         Some(Command::SignOut { name, yes }) => sign_out::sign_out(&home, &name, yes).await,
     }
