@@ -93,7 +93,7 @@ impl ProfileStore {
             error => StoreError::unusable(&path)(error),
         })?;
         let (auditor, exported) = (self.auditor(), Deed::of(Action::Export, name));
-        blocking(move || Ok(auditor.note(exported))).await?;
+        auditor.note_aside(exported).await;
         Ok(Envelope::new(name, label, AuthDotJson::clone(&login)))
     }
 

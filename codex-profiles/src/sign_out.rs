@@ -112,7 +112,7 @@ impl ProfileStore {
                 Err(_) => None,
             };
             if let Some(deed) = deed {
-                blocking(move || Ok(auditor.note(deed))).await?;
+                auditor.note_aside(deed).await;
             }
             done
         });

@@ -20,6 +20,8 @@ const USUAL: &str = "warn,zbus=error";
 /// What `tracing` itself keeps for the whole program is reached through this.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
+static FORMAT: OnceLock<Format> = OnceLock::new();
+
 /// How a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -49,8 +51,9 @@ pub(crate) fn start() {
         .with(filter)
         .with(lines(format.unwrap_or(Format::Text)))
         .init();
-    // Without a subscriber there is nothing to set.
+    // It is started once.
     let _ = FILTER.set(handle);
+    let _ = FORMAT.set(format.unwrap_or(Format::Text));
     panics::log_them();
     if format.is_none() {
         tracing::warn!("CODEX_ROUTER_LOG_FORMAT is neither `text` nor `json`; it is text");
@@ -69,6 +72,21 @@ where
             lines.with_current_span(false).with_span_list(true).boxed()
         }
     }
+}
+
+/// Says something to whoever started the program: a sentence of its own, unless programs read what
+/// is logged.
+pub(crate) fn say(sentence: &str) {
+    if is_for_programs() {
+        tracing::info!("{sentence}");
+    } else {
+        eprintln!("{sentence}");
+    }
+}
+
+/// Whether every line on standard error is JSON.
+pub(crate) fn is_for_programs() -> bool {
+    FORMAT.get() == Some(&Format::Json)
 }
 
 /// Logs as the settings say, where the environment says nothing.

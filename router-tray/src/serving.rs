@@ -71,7 +71,9 @@ impl Serving {
         let bound = server.bind(address).await?;
         let announcement = control.announce().await;
         let announcement = announcement.inspect_err(|error| {
-            eprintln!("codex-router: other programs cannot find this router: {error}");
+            log::say(&format!(
+                "codex-router: other programs cannot find this router: {error}"
+            ));
         });
         Ok(Self {
             store,
@@ -102,14 +104,14 @@ impl Serving {
         let poll = tokio::spawn(self.usage.run());
         tokio::select! {
             () = self.bound.serve(stop) => {}
-            () = second_stop_signal() => eprintln!("codex-router: streams under way were cut"),
+            () = second_stop_signal() => log::say("codex-router: streams under way were cut"),
         }
         upkeep.abort();
         poll.abort();
         withdraw(self.announcement).await;
         tokio::select! {
             () = self.control.finish_sign_ins() => {}
-            () = stop_signal() => eprintln!("codex-router: a sign-in that was not yet kept was given up"),
+            () = stop_signal() => log::say("codex-router: a sign-in that was not yet kept was given up"),
         }
         // Its client may have left, but the answer of the issuer is the only copy of the new tokens.
         self.store.finish_refreshes().await;
@@ -147,7 +149,9 @@ async fn reasoning_format(store: &ProfileStore) -> Result<ReasoningFormat, Failu
         return Ok(ReasoningFormat::default());
     };
     Ok(word.parse().unwrap_or_else(|unknown| {
-        eprintln!("codex-router: `reasoning_format` in state.json is {unknown}; using the first");
+        log::say(&format!(
+            "codex-router: `reasoning_format` in state.json is {unknown}; using the first"
+        ));
         ReasoningFormat::default()
     }))
 }

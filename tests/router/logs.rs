@@ -12,12 +12,9 @@ use crate::{
 fn lines(mut router: Router) -> Vec<Value> {
     router.terminate();
     router.ended(PATIENCE);
-    let printed = router.printed();
-    let logged = printed
-        .lines()
-        .filter(|line| !line.starts_with("listening on "));
+    let logged = router.logged();
     let read = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
-    logged.map(read).collect()
+    logged.lines().map(read).collect()
 }
 
 /// The id of the request that a line is about.

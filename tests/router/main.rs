@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod attaching;
+mod auditing;
 mod bad_requests;
 mod broken_profiles;
 mod chat;

@@ -76,6 +76,17 @@ impl Auditor {
         self.note_by(self.actor, deed);
     }
 
+    /// The same where nothing may block.
+    pub(crate) async fn note_aside(&self, deed: Deed) {
+        let auditor = self.clone();
+        let noted = blocking(move || {
+            auditor.note(deed);
+            Ok(())
+        });
+        // A runtime that ends has no time for it.
+        let _ = noted.await;
+    }
+
     /// The same of somebody else's doing.
     pub(crate) fn note_by(&self, actor: Actor, deed: Deed) {
         self.file.append(&deed.by(actor));

@@ -97,9 +97,7 @@ impl Exchange {
             _ => return,
         };
         let deed = deed.with_profile(self.wish.place.reference().as_str());
-        let auditor = self.auditor.clone();
-        // A runtime that ends has no time for it.
-        let _ = blocking(move || Ok(auditor.note(deed))).await;
+        self.auditor.note_aside(deed).await;
     }
 
     async fn exchange(&mut self) -> Result<Arc<AuthDotJson>, CredentialError> {

@@ -41,7 +41,7 @@ use crate::{
 /// The refreshes of this process, one at a time for each identity.
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
-    flights: Mutex<HashMap<String, Arc<AsyncMutex<Flight>>>>,
+    by_identity: Mutex<HashMap<String, Arc<AsyncMutex<Flight>>>>,
     publishing: Arc<AsyncMutex<()>>,
     tally: counts::Tally,
 }
@@ -58,7 +58,7 @@ pub(crate) struct Flight {
 
 impl Flights {
     fn of(&self, fingerprint: &str) -> Arc<AsyncMutex<Flight>> {
-        let mut flights = lock(&self.flights);
+        let mut flights = lock(&self.by_identity);
         flights.entry(fingerprint.to_owned()).or_default().clone()
     }
 
@@ -68,7 +68,7 @@ impl Flights {
     }
 
     fn all(&self) -> Vec<Arc<AsyncMutex<Flight>>> {
-        lock(&self.flights).values().cloned().collect()
+        lock(&self.by_identity).values().cloned().collect()
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 use codex_profiles::{CodexHome, ProfileStore, report::LoginState};
 
 use super::{attach, exit::Failure, out, stop::stop_signal, text};
-use crate::{running::RunningRouter, serving::Serving};
+use crate::{log, running::RunningRouter, serving::Serving};
 
 /// Without a command, where there are no desktop parts.
 pub(crate) async fn headless(home: &CodexHome) -> Result<(), Failure> {
@@ -43,13 +43,17 @@ pub(crate) async fn announce(serving: &Serving) -> Result<(), Failure> {
     }
     welcome(serving.store(), serving.address()).await?;
     if let Some(told) = attach::left_over(serving.store(), serving.address()).await {
-        eprintln!("{told}");
+        log::say(&told);
     }
     Ok(())
 }
 
 /// Gives a person without a tray the way to the page.
 pub(crate) fn offer_page(serving: &Serving) {
+    // What opens the page is for a person's eyes, and for no log.
+    if log::is_for_programs() {
+        return;
+    }
     match serving.control().link() {
         Ok(link) => eprintln!("See and change everything in a browser: {link}"),
         Err(error) => eprintln!("codex-router: the page cannot be opened: {error}"),
@@ -76,9 +80,9 @@ async fn welcome(store: &ProfileStore, address: SocketAddr) -> Result<(), Failur
         ),
         (None, None) => "No profile is chosen: `codex-router use NAME`.".to_owned(),
     };
-    eprintln!(
+    log::say(&format!(
         "{serving}\nPoint any OpenAI client at http://localhost:{}/v1",
         address.port()
-    );
+    ));
     Ok(())
 }

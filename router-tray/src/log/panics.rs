@@ -49,10 +49,7 @@ mod tests {
         assert_eq!(told(|| panic!("a literal")), "a literal");
         assert_eq!(told(move || panic!("not {secret}")), WITHHELD);
         assert_eq!(told(move || panic!("{secret}")), WITHHELD);
-        assert_eq!(
-            told(move || drop(Err::<(), _>(secret).expect("a key"))),
-            WITHHELD
-        );
+        assert_eq!(told(move || Err::<(), _>(secret).expect("a key")), WITHHELD);
         assert_eq!(told(move || panic::panic_any(secret.to_owned())), WITHHELD);
         assert_eq!(
             told(move || assert_eq!(secret, "another", "are they")),

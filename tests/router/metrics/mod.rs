@@ -142,7 +142,7 @@ async fn an_error_is_counted_by_whose_it_is() {
     );
     let nobody = nobody.to_string();
     assert_eq!(
-        errors(&numbers, &[("profile", ""), ("status", &nobody)]),
+        errors(&numbers, &[("profile", ""), chat, ("status", &nobody)]),
         1.0
     );
     let refused = [("origin", "client"), ("route", "models"), ("status", "403")];
