@@ -76,18 +76,17 @@ impl Metrics {
 /// and what the older form does not know is left out.
 fn older(text: &str) -> String {
     let mut older = String::with_capacity(text.len());
-    let mut help = None;
+    let mut help: Option<&str> = None;
     for line in text.lines() {
         match line.strip_prefix("# ") {
             Some(comment) if comment.starts_with("HELP ") => help = comment.strip_prefix("HELP "),
             Some(comment) => {
                 if let Some((name, kind)) = declared(comment) {
                     let suffix = if kind == "counter" { "_total" } else { "" };
-                    let help = help.take().and_then(|help| help.split_once(' '));
-                    if let Some((_, help)) = help {
-                        older += &format!("# HELP {name}{suffix} {help}\n");
+                    if let Some((_, help)) = help.take().and_then(|it| it.split_once(' ')) {
+                        older.extend(["# HELP ", name, suffix, " ", help, "\n"]);
                     }
-                    older += &format!("# TYPE {name}{suffix} {kind}\n");
+                    older.extend(["# TYPE ", name, suffix, " ", kind, "\n"]);
                 }
             }
             None => {

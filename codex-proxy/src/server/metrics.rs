@@ -3,7 +3,7 @@
 use axum::{Router, body::Body, routing::get};
 use codex_auth::ProfileRef;
 use codex_profiles::{
-    ProfileStore, Report,
+    ProfileStore, Report, StoreError,
     report::{LoginState, ProfileReport},
 };
 use futures_util::future::BoxFuture;
@@ -29,16 +29,21 @@ pub(super) fn route(metrics: Option<Metrics>, connections: Connections) -> Route
 impl MetricsSource for ProfileStore {
     fn facts(&self) -> BoxFuture<'_, Facts> {
         Box::pin(async {
-            let profiles = self.report().await.map(facts_of).unwrap_or_else(|error| {
-                tracing::warn!(%error, "the numbers are without those of profiles");
-                Vec::new()
-            });
+            let profiles = self
+                .report()
+                .await
+                .map_or_else(|error| without_profiles(&error), facts_of);
             Facts {
                 profiles,
                 refreshes: self.refresh_counts().by_result().to_vec(),
             }
         })
     }
+}
+
+fn without_profiles(error: &StoreError) -> Vec<ProfileFacts> {
+    tracing::warn!(%error, "the numbers are without those of profiles");
+    Vec::new()
 }
 
 fn facts_of(report: Report) -> Vec<ProfileFacts> {
