@@ -45,7 +45,7 @@ fn row(entry: &AuditEntry) -> [String; 4] {
 fn what(entry: &AuditEntry) -> String {
     let mut what = entry.profile.clone().unwrap_or_default();
     if let Some(to) = &entry.to {
-        what += &format!(" → {to}");
+        what.extend([" → ", to]);
     }
     for more in [&entry.key, &entry.detail].into_iter().flatten() {
         if !what.is_empty() {

@@ -92,6 +92,12 @@ impl Exposition {
         self.all(name, labels).iter().sum()
     }
 
+    /// The same of what is counted in whole numbers.
+    pub(super) fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        // Written as Prometheus has it, a whole number has no point.
+        self.sum(name, labels).abs().to_string().parse().unwrap()
+    }
+
     /// The value of the one sample there is.
     pub(super) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let all = self.all(name, labels);

@@ -31,12 +31,12 @@ async fn settled(router: &Router) -> Exposition {
     panic!("something never ends");
 }
 
-fn requests(numbers: &Exposition, labels: &[(&str, &str)]) -> f64 {
-    numbers.sum("codex_router_requests_total", labels)
+fn requests(numbers: &Exposition, labels: &[(&str, &str)]) -> u64 {
+    numbers.count("codex_router_requests_total", labels)
 }
 
-fn errors(numbers: &Exposition, labels: &[(&str, &str)]) -> f64 {
-    numbers.sum("codex_router_errors_total", labels)
+fn errors(numbers: &Exposition, labels: &[(&str, &str)]) -> u64 {
+    numbers.count("codex_router_errors_total", labels)
 }
 
 #[tokio::test]
@@ -57,22 +57,22 @@ async fn the_numbers_are_those_of_what_was_served() {
     let current = ("reason", "current");
     assert_eq!(
         requests(&numbers, &[work, chat, ("status", "2xx"), current]),
-        2.0
+        2
     );
     let by_header = [("profile", "other"), chat, ("reason", "header")];
-    assert_eq!(requests(&numbers, &by_header), 1.0);
+    assert_eq!(requests(&numbers, &by_header), 1);
     let turns = [work, ("route", "websocket"), ("status", "2xx")];
-    assert_eq!(requests(&numbers, &turns), 2.0);
+    assert_eq!(requests(&numbers, &turns), 2);
     let handshake = [("route", "websocket"), ("status", "1xx")];
-    assert_eq!(requests(&numbers, &handshake), 1.0);
-    assert_eq!(errors(&numbers, &[]), 0.0);
+    assert_eq!(requests(&numbers, &handshake), 1);
+    assert_eq!(errors(&numbers, &[]), 0);
     for (histogram, labels, count) in [
-        ("time_to_first_byte_seconds", vec![work, chat], 2.0),
-        ("request_duration_seconds", vec![work, chat], 2.0),
-        ("added_latency_seconds", vec![chat], 3.0),
+        ("time_to_first_byte_seconds", vec![work, chat], 2),
+        ("request_duration_seconds", vec![work, chat], 2),
+        ("added_latency_seconds", vec![chat], 3),
     ] {
         let name = format!("codex_router_{histogram}_count");
-        assert_eq!(numbers.sum(&name, &labels), count, "{histogram}");
+        assert_eq!(numbers.count(&name, &labels), count, "{histogram}");
     }
     // Three of them asked an upstream that answers at once.
     let added = numbers.value("codex_router_added_latency_seconds_sum", &[chat]);
@@ -132,23 +132,19 @@ async fn an_error_is_counted_by_whose_it_is() {
             &numbers,
             &[upstream, ("status", "429"), ("profile", "work")]
         ),
-        1.0
+        1
     );
     let cut = [upstream, ("profile", "work"), chat];
-    assert_eq!(
-        errors(&numbers, &cut),
-        2.0,
-        "the other was cut in its middle"
-    );
+    assert_eq!(errors(&numbers, &cut), 2, "the other was cut in its middle");
     let nobody = nobody.to_string();
     assert_eq!(
         errors(&numbers, &[("profile", ""), chat, ("status", &nobody)]),
-        1.0
+        1
     );
     let refused = [("origin", "client"), ("route", "models"), ("status", "403")];
-    assert_eq!(errors(&numbers, &refused), 1.0);
+    assert_eq!(errors(&numbers, &refused), 1);
     let unknown = [("route", "unknown"), ("status", "4xx")];
-    assert_eq!(requests(&numbers, &unknown), 1.0);
+    assert_eq!(requests(&numbers, &unknown), 1);
 }
 
 #[tokio::test]
