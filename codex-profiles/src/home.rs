@@ -118,6 +118,12 @@ impl CodexHome {
     }
 
     /// Where intents are noted before something that cannot be undone.
+    /// What was done to the logins: `router/audit.log`.
+    #[must_use]
+    pub fn audit_log(&self) -> PathBuf {
+        self.router().join("audit.log")
+    }
+
     pub(crate) fn journal(&self) -> PathBuf {
         self.router().join("journal")
     }

@@ -19,6 +19,7 @@ pub use name::{KeyName, KeyNameError};
 pub(crate) use usage::KeyUses;
 
 use crate::{
+    audit::{Action, Deed},
     disk::Disk,
     error::StoreError,
     fs::ReadError,
@@ -159,7 +160,7 @@ impl ProfileStore {
         name: KeyName,
         profile: Option<ProfileName>,
     ) -> Result<ClientKey, KeyError> {
-        let disk = self.disk.clone();
+        let (disk, auditor) = (self.disk.clone(), self.auditor());
         let made = blocking(move || {
             let binding = profile
                 .map(|profile| disk.binding_to(profile))
@@ -171,6 +172,11 @@ impl ProfileStore {
             let stored = StoredKey::new(&name, binding, &key);
             let mut added = false;
             State::update(&disk.home, |state| added = state.add_client_key(&stored))?;
+            if added {
+                let deed = Deed::new(Action::KeyCreated).with_key(name.as_str());
+                let bound = stored.profile.as_deref();
+                auditor.note(bound.into_iter().fold(deed, Deed::with_profile));
+            }
             Ok(added.then_some(key).ok_or(KeyError::NameTaken(name)))
         });
         let made = made.await?;
@@ -194,11 +200,14 @@ impl ProfileStore {
     /// # Errors
     /// [`KeyError::Unknown`], and those of writing.
     pub async fn revoke_key(&self, name: KeyName) -> Result<usize, KeyError> {
-        let home = self.home().clone();
+        let (home, auditor) = (self.home().clone(), self.auditor());
         let revoked = blocking(move || {
             let mut removed = false;
             let state = State::update(&home, |state| removed = state.remove_client_key(&name))?;
             let left = state.client_keys().len();
+            if removed {
+                auditor.note(Deed::new(Action::KeyRevoked).with_key(name.as_str()));
+            }
             Ok(removed.then_some(left).ok_or(KeyError::Unknown(name)))
         });
         let left = revoked.await?;

@@ -49,6 +49,7 @@
 
 pub mod attach;
 pub mod doctor;
+pub mod audit;
 pub mod error;
 #[cfg(feature = "export")]
 pub mod export;
@@ -104,6 +105,7 @@ pub use listen::{InvalidListenAddress, ListenAddress, StartSettings};
 pub use live::LiveUnknown;
 pub use model_rules::{ModelRule, ModelRules};
 pub use profile::{Condition, LIVE, Profile, ProfileName, ProfileNameError};
+pub use refresher::RefreshCounts;
 pub use removed::{RemovedProfile, Restored};
 pub use report::Report;
 pub use route::{Route, RouteSource};

@@ -32,6 +32,16 @@ impl Object {
         self.0.shift_remove(name)
     }
 
+    /// The names of fields that are others, or elsewhere, in `before`.
+    pub(crate) fn changed_since<'a>(&'a self, before: &'a Self) -> Vec<&'a str> {
+        let raw = |object: &'a Self, name| object.0.get(name).map(|raw| raw.get());
+        let gone = before.names().filter(|name| !self.0.contains_key(*name));
+        let names = self.names().chain(gone);
+        names
+            .filter(|name| raw(self, *name) != raw(before, *name))
+            .collect()
+    }
+
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

@@ -13,6 +13,7 @@ use codex_auth::AuthDotJson;
 use jiff::Timestamp;
 
 use crate::{
+    audit::{Action, Deed},
     disk::{Disk, ProfilesLock},
     error::StoreError,
     fs::{atomic, read},
@@ -68,8 +69,13 @@ impl ProfileStore {
     /// [`StoreError::UnknownProfile`]; [`StoreError::IsCurrent`], unless it is the only one, which
     /// leaves nothing chosen; and those of writing.
     pub async fn remove(&self, name: &ProfileName) -> Result<(), StoreError> {
-        let (disk, name) = (self.disk.clone(), name.clone());
-        blocking(move || disk.remove(&disk.lock_profiles()?, &name)).await
+        let (disk, auditor, name) = (self.disk.clone(), self.auditor(), name.clone());
+        blocking(move || {
+            disk.remove(&disk.lock_profiles()?, &name)?;
+            auditor.note(Deed::of(Action::Remove, &name));
+            Ok(())
+        })
+        .await
     }
 
     /// Brings back what was last removed under this name, with its label. Where a newer copy of
@@ -100,8 +106,13 @@ impl ProfileStore {
     /// # Errors
     /// [`StoreError::NothingRemoved`], [`StoreError::NameTaken`], and those of writing.
     pub async fn restore(&self, name: &ProfileName) -> Result<Restored, StoreError> {
-        let (disk, name) = (self.disk.clone(), name.clone());
-        blocking(move || disk.restore(&disk.lock_profiles()?, &name)).await
+        let (disk, auditor, name) = (self.disk.clone(), self.auditor(), name.clone());
+        blocking(move || {
+            let restored = disk.restore(&disk.lock_profiles()?, &name)?;
+            auditor.note(Deed::of(Action::Restore, &name));
+            Ok(restored)
+        })
+        .await
     }
 
     /// Deletes a profile for good, and whatever [`remove`](Self::remove) kept under its name. Says
@@ -111,8 +122,13 @@ impl ProfileStore {
     /// [`StoreError::UnknownProfile`] when there is neither, [`StoreError::IsCurrent`],
     /// [`StoreError::MoreThanALogin`] before anything is deleted, and those of writing.
     pub async fn purge(&self, name: &ProfileName) -> Result<usize, StoreError> {
-        let (disk, name) = (self.disk.clone(), name.clone());
-        blocking(move || disk.purge(&disk.lock_profiles()?, &name)).await
+        let (disk, auditor, name) = (self.disk.clone(), self.auditor(), name.clone());
+        blocking(move || {
+            let copies = disk.purge(&disk.lock_profiles()?, &name)?;
+            auditor.note(Deed::of(Action::Purge, &name));
+            Ok(copies)
+        })
+        .await
     }
 }
 

@@ -3,6 +3,7 @@
 use codex_auth::{AuthDotJson, AuthJsonError, AuthMode};
 
 use crate::{
+    audit::{Action, Deed},
     disk::{Disk, ProfilesLock},
     error::StoreError,
     fs::{ReadError, atomic},
@@ -34,11 +35,13 @@ impl ProfileStore {
     /// [`StoreError::NotLoggedIn`]; [`StoreError::OtherIdentity`] when the name is taken by
     /// somebody else's login; and those of reading and writing.
     pub async fn save(&self, name: Option<ProfileName>) -> Result<Saved, StoreError> {
-        let disk = self.disk.clone();
+        let (disk, auditor) = (self.disk.clone(), self.auditor());
         blocking(move || {
             let lock = disk.lock_profiles()?;
             let login = disk.live_to_save()?;
-            disk.save(&lock, &login, name)
+            let saved = disk.save(&lock, &login, name)?;
+            auditor.note(Deed::of(Action::Save, &saved.name));
+            Ok(saved)
         })
         .await
     }
@@ -53,8 +56,13 @@ impl ProfileStore {
         login: AuthDotJson,
         name: Option<ProfileName>,
     ) -> Result<Saved, StoreError> {
-        let disk = self.disk.clone();
-        blocking(move || disk.save(&disk.lock_profiles()?, &login, name)).await
+        let (disk, auditor) = (self.disk.clone(), self.auditor());
+        blocking(move || {
+            let saved = disk.save(&disk.lock_profiles()?, &login, name)?;
+            auditor.note(Deed::of(Action::Login, &saved.name));
+            Ok(saved)
+        })
+        .await
     }
 
     /// Gives a profile another name.
@@ -62,8 +70,14 @@ impl ProfileStore {
     /// # Errors
     /// [`StoreError::UnknownProfile`], [`StoreError::NameTaken`], and those of writing.
     pub async fn rename(&self, from: &ProfileName, to: &ProfileName) -> Result<(), StoreError> {
-        let (disk, from, to) = (self.disk.clone(), from.clone(), to.clone());
-        blocking(move || disk.rename(&from, &to)).await
+        let (disk, auditor) = (self.disk.clone(), self.auditor());
+        let (from, to) = (from.clone(), to.clone());
+        blocking(move || {
+            disk.rename(&from, &to)?;
+            auditor.note(Deed::of(Action::Rename, &from).to(&to));
+            Ok(())
+        })
+        .await
     }
 
     /// A profile's login together with what it is called, for taking it elsewhere.
@@ -78,6 +92,8 @@ impl ProfileStore {
             ReadError::Missing => StoreError::UnknownProfile(name.clone()),
             error => StoreError::unusable(&path)(error),
         })?;
+        let (auditor, exported) = (self.auditor(), Deed::of(Action::Export, name));
+        auditor.note_aside(exported).await;
         Ok(Envelope::new(name, label, AuthDotJson::clone(&login)))
     }
 
@@ -96,8 +112,18 @@ impl ProfileStore {
         to: Option<ProfileName>,
         describe: impl FnOnce(&mut State, &ProfileName) + Send + 'static,
     ) -> Result<(), StoreError> {
-        let (disk, name) = (self.disk.clone(), name.clone());
-        blocking(move || disk.change(&name, to, describe)).await
+        let (disk, auditor, name) = (self.disk.clone(), self.auditor(), name.clone());
+        blocking(move || {
+            let changed = disk.change(&name, to.clone(), describe);
+            let renamed = matches!(changed, Ok(()) | Err(StoreError::OnlyRenamed { .. }));
+            match to {
+                Some(to) if renamed => auditor.note(Deed::of(Action::Rename, &name).to(&to)),
+                None if changed.is_ok() => auditor.note(Deed::of(Action::Describe, &name)),
+                _ => {}
+            }
+            changed
+        })
+        .await
     }
 
     /// Sets what a person calls a profile, or takes it back: for display alone, never a path.
@@ -105,11 +131,13 @@ impl ProfileStore {
     /// # Errors
     /// [`StoreError::UnknownProfile`], and those of writing.
     pub async fn label(&self, name: &ProfileName, label: Option<String>) -> Result<(), StoreError> {
-        let (disk, name) = (self.disk.clone(), name.clone());
+        let (disk, auditor, name) = (self.disk.clone(), self.auditor(), name.clone());
         blocking(move || {
             disk.describe(&name, |state| {
                 state.set_label(name.as_str(), label.as_deref());
-            })
+            })?;
+            auditor.note(Deed::of(Action::Describe, &name));
+            Ok(())
         })
         .await
     }

@@ -6,6 +6,7 @@ use codex_auth::{AuthDotJson, Identity};
 use tracing::{info, warn};
 
 use crate::{
+    audit::{Action, Deed},
     disk::{Disk, ProfilesLock},
     error::StoreError,
     fs::{ReadError, atomic},
@@ -78,8 +79,13 @@ impl ProfileStore {
         login: &AuthDotJson,
         wanted: Option<ProfileName>,
     ) -> Result<KeptSignIn, StoreError> {
-        let (disk, login) = (self.disk.clone(), login.clone());
-        blocking(move || disk.keep_sign_in(&login, wanted.as_ref())).await
+        let (disk, auditor, login) = (self.disk.clone(), self.auditor(), login.clone());
+        blocking(move || {
+            let kept = disk.keep_sign_in(&login, wanted.as_ref())?;
+            auditor.note(Deed::of(Action::Login, &kept.name));
+            Ok(kept)
+        })
+        .await
     }
 }
 

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tracing::info;
 
 use crate::{
+    audit::{Action, Deed},
     disk::Disk,
     error::StoreError,
     fs::{ReadError, lock::FileLock},
@@ -101,8 +102,20 @@ impl ProfileStore {
     /// A sign-out under way goes on to its end, as long as the runtime does.
     pub async fn sign_out(&self, name: &ProfileName) -> Result<SignOutScope, SignOutError> {
         let (disk, endpoint) = (self.disk.clone(), self.endpoint.clone());
-        let name = name.clone();
-        let task = tokio::spawn(async move { sign_out(&disk, &endpoint, name).await });
+        let (auditor, name) = (self.auditor(), name.clone());
+        let task = tokio::spawn(async move {
+            let deed = Deed::of(Action::SignOut, &name);
+            let done = sign_out(&disk, &endpoint, name).await;
+            let deed = match &done {
+                Ok(_) => Some(deed),
+                Err(SignOutError::InPart { .. }) => Some(deed.with_detail("in part")),
+                Err(_) => None,
+            };
+            if let Some(deed) = deed {
+                auditor.note_aside(deed).await;
+            }
+            done
+        });
         task.await.unwrap_or(Err(StoreError::Interrupted.into()))
     }
 }

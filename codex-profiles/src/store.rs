@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use crate::{
+    audit::{Action, Actor, AuditFile, Deed},
     disk::{Disk, FolderName},
     error::StoreError,
     fs::ReadError,
@@ -34,6 +35,9 @@ pub struct ProfileStore {
     pub(crate) endpoint: Arc<TokenEndpoint>,
     pub(crate) notices: Arc<Notices>,
     pub(crate) quota: Arc<Quota>,
+    pub(crate) audit: Arc<AuditFile>,
+    /// Who changes what is changed through this handle.
+    pub(crate) actor: Actor,
 }
 
 impl ProfileStore {
@@ -66,6 +70,7 @@ impl ProfileStore {
             .map_err(StoreError::Client)?;
         disk.recover();
         let quota = Arc::new(Quota::load(&disk.home));
+        let audit = Arc::new(AuditFile::of(&disk.home));
         Ok(Self {
             disk: Arc::new(disk),
             memory: Arc::default(),
@@ -73,6 +78,8 @@ impl ProfileStore {
             endpoint: Arc::new(TokenEndpoint::new(client, Issuer::default())),
             notices: Arc::default(),
             quota,
+            audit,
+            actor: Actor::default(),
         })
     }
 
@@ -145,8 +152,20 @@ impl ProfileStore {
         &self,
         change: impl FnOnce(&mut State) + Send + 'static,
     ) -> Result<State, StoreError> {
-        let home = self.home().clone();
-        blocking(move || State::update(&home, change)).await
+        let (home, auditor) = (self.home().clone(), self.auditor());
+        blocking(move || {
+            let mut changed = String::new();
+            let state = State::update(&home, |state| {
+                let before = state.clone();
+                change(state);
+                changed = state.fields.changed_since(&before.fields).join(", ");
+            })?;
+            if !changed.is_empty() {
+                auditor.note(Deed::new(Action::Settings).with_detail(changed));
+            }
+            Ok(state)
+        })
+        .await
     }
 
     /// The name in `.current_profile`, whether or not there is such a profile.
@@ -238,6 +257,7 @@ impl ProfileStore {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let span = tracing::Span::current();
+    let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
     done.unwrap_or(Err(StoreError::Interrupted))
 }

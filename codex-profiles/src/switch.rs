@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use crate::{
+    audit::{Action, Deed},
     disk::{Disk, LiveRead, MAX_TRIES, ProfilesLock},
     error::StoreError,
     faults::Step,
@@ -67,8 +68,13 @@ impl ProfileStore {
     /// A switch under way goes on to its end.
     pub async fn use_profile(&self, name: &ProfileName) -> Result<Switched, StoreError> {
         self.refresh_before_codex_would(name).await;
-        let (disk, name) = (self.disk.clone(), name.clone());
-        blocking(move || disk.switch_to(&name)).await
+        let (disk, auditor, name) = (self.disk.clone(), self.auditor(), name.clone());
+        blocking(move || {
+            let switched = disk.switch_to(&name)?;
+            auditor.note(switched.deed());
+            Ok(switched)
+        })
+        .await
     }
 
     /// A login in its last minutes is refreshed before Codex gets to see it, which would do so at
@@ -87,6 +93,16 @@ impl ProfileStore {
                 .await
         {
             debug!(profile = %name, %error, "not refreshed before the switch");
+        }
+    }
+}
+
+impl Switched {
+    fn deed(&self) -> Deed {
+        let deed = Deed::of(Action::Switch, &self.current);
+        match &self.kept_as {
+            Some(kept) => deed.with_detail(format_args!("the live login was kept as {kept}")),
+            None => deed,
         }
     }
 }

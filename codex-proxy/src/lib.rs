@@ -31,7 +31,7 @@
 //! ```text
 //!  client                                      what each ring adds or decides
 //!    │
-//! ┌ request id, trace ──────── tower-http ───  method, path, profile; never a query or a body
+//! ┌ request id, trace ──────── tower-http ───  id, route, profile; never a query or a body
 //! │┌ gate ──────────────────── [gate] ───────  is this local client allowed?
 //! ││┌ list ─────────────────── [requests] ───  what is shown of it: when, who, how long, how it ended
 //! ││┌ model rules ──────────── [model_rules]   the profile that its model is for, where rules say so
@@ -56,6 +56,8 @@
 //!
 //! - `server`: the axum server of these layers over `codex-profiles`, with decompression; and what
 //!   tells whether it can work on this machine.
+//! - `server`: the axum server of these layers over `codex-profiles`, with decompression.
+//! - `metrics`: counts of all that for Prometheus, in a registry of their own.
 //! - `control`: the page of that server, and the API that the page, a tray and scripts use.
 
 pub mod auth;
@@ -72,6 +74,8 @@ pub mod gate;
 pub mod json;
 pub mod meter;
 pub mod model_rules;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod models;
 pub mod parameters;
 pub mod requests;

@@ -38,7 +38,7 @@ impl Reloading {
         while hangups.next().await {
             match self.reload().await {
                 Ok(()) => tracing::info!("settings were read again"),
-                Err(why) => eprintln!("codex-router: settings stay as they were: {why}"),
+                Err(why) => crate::log::say(&format!("codex-router: settings stay as they were: {why}")),
             }
         }
     }

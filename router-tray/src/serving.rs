@@ -6,10 +6,11 @@ use std::{
 };
 
 use codex_auth::Issuer;
-use codex_profiles::{CodexHome, ListenAddress, ProfileStore, State};
+use codex_profiles::{CodexHome, ListenAddress, ProfileStore, State, audit::Actor};
 use codex_proxy::{
     chat::ReasoningFormat,
     control::{Announcement, Control},
+    metrics::Metrics,
     requests::RequestLog,
     server::{Activated, Bound, Limits, Server},
     upstream::Targets,
@@ -50,12 +51,14 @@ impl Serving {
         listen: Option<ListenAddress>,
     ) -> Result<Self, Failure> {
         let client = client::http_client()?;
-        let store = client::store(home)?;
+        let store = client::store(home)?.acting_as(Actor::Keeper);
         log::follow_settings(store.state().await?.log_level());
         let targets = targets()?;
         let usage = UsagePoll::new(store.clone(), client.clone(), targets.clone());
-        let requests = RequestLog::new();
-        let control = Control::builder(store.clone())
+        let metrics = Metrics::new();
+        metrics.follow(store.clone());
+        let requests = RequestLog::observed_by(metrics.clone());
+        let control = Control::builder(store.clone().acting_as(Actor::Tray))
             .usage(usage.clone())
             .request_log(requests.clone())
             .sign_ins(client::issuer_client()?, Issuer::from_env())
@@ -69,6 +72,7 @@ impl Serving {
         let server = Server::builder(store.clone())
             .control(control.clone())
             .request_log(requests)
+            .metrics(metrics)
             .usage(store.clone())
             .client(client)
             .upgrade_client(client::upgrade_client()?)
@@ -85,7 +89,9 @@ impl Serving {
         let reloading = Reloading::new(home, bound.handle(), address, is_from_settings);
         let announcement = control.announce().await;
         let announcement = announcement.inspect_err(|error| {
-            eprintln!("codex-router: other programs cannot find this router: {error}");
+            log::say(&format!(
+                "codex-router: other programs cannot find this router: {error}"
+            ));
         });
         Ok(Self {
             store,
@@ -118,7 +124,7 @@ impl Serving {
         let reloading = tokio::spawn(self.reloading.run());
         tokio::select! {
             () = self.bound.serve(stop) => {}
-            () = second_stop_signal() => eprintln!("codex-router: streams under way were cut"),
+            () = second_stop_signal() => log::say("codex-router: streams under way were cut"),
         }
         upkeep.abort();
         poll.abort();
@@ -126,7 +132,7 @@ impl Serving {
         withdraw(self.announcement).await;
         tokio::select! {
             () = self.control.finish_sign_ins() => {}
-            () = stop_signal() => eprintln!("codex-router: a sign-in that was not yet kept was given up"),
+            () = stop_signal() => log::say("codex-router: a sign-in that was not yet kept was given up"),
         }
         // Its client may have left, but the answer of the issuer is the only copy of the new tokens.
         self.store.finish_refreshes().await;
@@ -183,7 +189,9 @@ async fn reasoning_format(store: &ProfileStore) -> Result<ReasoningFormat, Failu
         return Ok(ReasoningFormat::default());
     };
     Ok(word.parse().unwrap_or_else(|unknown| {
-        eprintln!("codex-router: `reasoning_format` in state.json is {unknown}; using the first");
+        log::say(&format!(
+            "codex-router: `reasoning_format` in state.json is {unknown}; using the first"
+        ));
         ReasoningFormat::default()
     }))
 }

@@ -278,6 +278,11 @@ impl Router {
         kibibytes.parse::<usize>().unwrap() << 10
     }
 
+    /// What it logged, once it has ended.
+    pub(crate) fn logged(&self) -> String {
+        self.stderr.whole()
+    }
+
     /// All that it printed so far.
     pub(crate) fn printed(&self) -> String {
         self.stdout.text() + &self.stderr.text()

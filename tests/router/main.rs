@@ -4,6 +4,7 @@
 
 mod attaching;
 mod attacks;
+mod auditing;
 mod bad_requests;
 mod broken_profiles;
 mod chat;
@@ -25,6 +26,8 @@ mod keeping;
 mod keyring;
 mod limits;
 mod listening;
+mod logs;
+mod metrics;
 mod model_list;
 mod model_rules;
 mod other_paths;

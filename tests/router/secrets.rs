@@ -3,8 +3,11 @@
 use fake_openai::{Fault, Refresh};
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Answer, Home, MODEL, Router, World, access_token, fake, refresh_token, worker, write,
+use crate::{
+    harness::{
+        Answer, Home, MODEL, Router, World, access_token, fake, refresh_token, worker, write,
+    },
+    websocket::Socket,
 };
 
 const PROMPT: &str = "planted-prompt-nobody-may-read";
@@ -157,8 +160,55 @@ async fn everything(world: &World) -> Vec<Answer> {
     answers
 }
 
+/// What is open to clients that are no OpenAI client: a WebSocket, the control API, the numbers.
+async fn other_doors(world: &World) -> Vec<Answer> {
+    let router = &world.router;
+    let headers = [
+        ("authorization", &*format!("Bearer {CLIENT_KEY}")),
+        ("x-request-id", EMAIL),
+    ];
+    let mut socket = Socket::with(router, &headers).await.unwrap();
+    assert_eq!(socket.ask(PROMPT).await, format!("You said: {PROMPT}"));
+    world.fake.fault(Fault::response_failed("server_error"));
+    socket.turn_to_any_end(PROMPT).await;
+    let mut other = Socket::open(router, &headers).await.unwrap();
+    assert_eq!(other.ask(PROMPT).await, format!("You said: {PROMPT}"));
+    let token = std::fs::read_to_string(world.home.path("router/control.token")).unwrap();
+    let named = |path: &str| {
+        router
+            .get(&format!("{path}?key={CLIENT_KEY}"))
+            .bearer_auth(token.trim())
+    };
+    let mut answers = Vec::new();
+    for request in [
+        named("/api/overview"),
+        named("/api/requests"),
+        router.get("/api/overview").bearer_auth(CLIENT_KEY),
+        router
+            .post("/api/profiles/nobody/use", &json!({}))
+            .bearer_auth(token.trim()),
+        router
+            .post("/api/api-keys", &json!({"name": "added", "key": KEY}))
+            .bearer_auth(token.trim()),
+        router.get(&format!("/{EMAIL}/{CLIENT_KEY}")),
+        router.get("/metrics").bearer_auth(CLIENT_KEY),
+    ] {
+        answers.push(Answer::to(request).await);
+    }
+    answers
+}
+
 #[tokio::test]
 async fn nothing_is_printed_or_answered_at_the_level_that_prints_most() {
+    hides_all("text").await;
+}
+
+#[tokio::test]
+async fn nothing_is_printed_as_json_either() {
+    hides_all("json").await;
+}
+
+async fn hides_all(format: &str) {
     let fake = fake();
     let account = worker().email(EMAIL);
     let work = fake.auth_json_expired(&account);
@@ -167,9 +217,19 @@ async fn nothing_is_printed_or_answered_at_the_level_that_prints_most() {
     let key = fake.api_key_auth_json(KEY);
     let home = Home::with(&[("work", work.clone()), ("dead", dead.clone()), ("key", key)]);
     write(&home.profile("broken"), &work.to_string()[..900]);
-    let router = Router::start_with(&home, &fake, &[("CODEX_ROUTER_LOG", "trace")]);
+    let environment = [
+        ("CODEX_ROUTER_LOG", "trace"),
+        ("CODEX_ROUTER_LOG_FORMAT", format),
+    ];
+    let router = Router::start_with(&home, &fake, &environment);
     let mut world = World { router, home, fake };
-    let answers = everything(&world).await;
+    let mut answers = everything(&world).await;
+    let others = other_doors(&world).await;
+    let metrics = others.last().unwrap().text();
+    assert!(metrics.contains("codex_router_requests_total"), "{metrics}");
+    // The list of logins is where the person is shown the addresses.
+    answers.extend(others.into_iter().filter(|answer| answer.status >= 400));
+    let token = std::fs::read_to_string(world.home.path("router/control.token")).unwrap();
     world.router.terminate();
     world.router.ended(crate::harness::PATIENCE);
 
@@ -178,8 +238,10 @@ async fn nothing_is_printed_or_answered_at_the_level_that_prints_most() {
         refreshes.len() >= 2,
         "a refresh that worked and one that did not"
     );
-    let secrets = secrets(&[&work, &dead], &refreshes);
+    let mut secrets = secrets(&[&work, &dead], &refreshes);
+    secrets.push((token.trim().to_owned(), "the control token".to_owned()));
     let printed = world.router.printed();
+    assert_hides(&metrics, "the numbers", &secrets);
     for target in ["h2::", "codex_profiles::", "tower_http::"] {
         assert!(printed.contains(target), "{target} is silent");
     }

@@ -46,6 +46,8 @@ pub(crate) use record::Record;
 pub use url::{NoRouterUrl, RouterUrl};
 
 use crate::{
+    audit::{Action, Deed},
+    disk::Disk,
     error::StoreError,
     store::{ProfileStore, blocking},
 };
@@ -131,7 +133,13 @@ impl ProfileStore {
     /// # Errors
     /// An [`AttachError`]: nothing was changed.
     pub async fn attach(&self, router: RouterUrl, form: Form) -> Result<ConfigChange, AttachError> {
-        let change = self.attaching(move |disk| disk.attach(router, form)).await;
+        let auditor = self.auditor();
+        let attach = move |disk: &Disk| {
+            let change = disk.attach(router, form)?;
+            auditor.note(Deed::new(Action::Attach));
+            Ok(change)
+        };
+        let change = self.attaching(attach).await;
         self.notices.changed();
         change
     }
@@ -155,7 +163,13 @@ impl ProfileStore {
     /// # Errors
     /// An [`AttachError`]: nothing was changed.
     pub async fn detach(&self, router: RouterUrl) -> Result<ConfigChange, AttachError> {
-        let change = self.attaching(move |disk| disk.detach(router)).await;
+        let auditor = self.auditor();
+        let detach = move |disk: &Disk| {
+            let change = disk.detach(router)?;
+            auditor.note(Deed::new(Action::Detach));
+            Ok(change)
+        };
+        let change = self.attaching(detach).await;
         self.notices.changed();
         change
     }
@@ -171,7 +185,7 @@ impl ProfileStore {
 
     async fn attaching<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&crate::disk::Disk) -> Result<T, AttachError> + Send + 'static,
+        work: impl FnOnce(&Disk) -> Result<T, AttachError> + Send + 'static,
     ) -> Result<T, AttachError> {
         let disk = self.disk.clone();
         blocking(move || Ok(work(&disk))).await?

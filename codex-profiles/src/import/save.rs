@@ -3,6 +3,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Entry;
 use crate::{
+    audit::{Action, Deed},
     disk::{Disk, ProfilesLock},
     error::StoreError,
     keep::{Age, Change, Kept},
@@ -41,8 +42,13 @@ impl ProfileStore {
     /// [`StoreError::Import`] when the entry is no login; [`StoreError::FromTheFuture`]; those of
     /// reading and writing.
     pub async fn import(&self, entry: Entry) -> Result<Imported, StoreError> {
-        let disk = self.disk.clone();
-        blocking(move || disk.import(&disk.lock_profiles()?, entry)).await
+        let (disk, auditor) = (self.disk.clone(), self.auditor());
+        blocking(move || {
+            let imported = disk.import(&disk.lock_profiles()?, entry)?;
+            auditor.note(Deed::of(Action::Import, &imported.saved.name));
+            Ok(imported)
+        })
+        .await
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::{sync::OwnedMutexGuard, time};
 use tracing::{info, warn};
 
 use crate::{
+    audit::{Action, Auditor, Deed},
     error::StoreError,
     faults::Step,
     ledger::Spent,
@@ -21,6 +22,7 @@ use crate::{
     refresher::{
         Flight,
         backoff::Backoff,
+        counts::Outcome,
         landing::Unlanded,
         login_required,
         prepare::{Prepared, Spend, Wish},
@@ -40,6 +42,9 @@ pub(super) struct Exchange {
     store: ProfileStore,
     wish: Arc<Wish>,
     flight: OwnedMutexGuard<Flight>,
+    auditor: Auditor,
+    /// Whether what comes of it is the issuer's answer.
+    has_spent: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -67,11 +72,37 @@ impl Exchange {
             store: store.clone(),
             wish: Arc::new(wish),
             flight,
+            auditor: store.auditor(),
+            has_spent: false,
         }
     }
 
     pub(super) async fn run(mut self) -> Result<Arc<AuthDotJson>, CredentialError> {
+        let done = self.exchange().await;
+        let outcome = Outcome::of(&done, &self.wish.held, self.has_spent);
+        if let Some(outcome) = outcome {
+            self.store.flights.tally.note(outcome);
+            self.audit(outcome, &done).await;
+        }
+        done
+    }
+
+    /// What the issuer made of the token; what is only tried again changes nothing.
+    async fn audit(&self, outcome: Outcome, done: &Result<Arc<AuthDotJson>, CredentialError>) {
+        let deed = match (outcome, done) {
+            (Outcome::Refreshed, _) => Deed::new(Action::Refresh),
+            (_, Err(CredentialError::LoginRequired { reason, .. })) if self.has_spent => {
+                Deed::new(Action::NeedsLogin).with_detail(reason)
+            }
+            _ => return,
+        };
+        let deed = deed.with_profile(self.wish.place.reference().as_str());
+        self.auditor.note_aside(deed).await;
+    }
+
+    async fn exchange(&mut self) -> Result<Arc<AuthDotJson>, CredentialError> {
         if let Some(answer) = self.flight.unlanded.take() {
+            self.has_spent = true;
             return self.land(answer).await;
         }
         match self.prepare().await {
@@ -82,7 +113,10 @@ impl Exchange {
             }
             Ok(Prepared::NotYet(pause)) => Err(self.wait(pause, Arc::new(Unanswered))),
             Ok(Prepared::LeftToCodex) => Err(self.leave_to_codex()),
-            Ok(Prepared::Spend(spend)) => self.spend(spend).await,
+            Ok(Prepared::Spend(spend)) => {
+                self.has_spent = true;
+                self.spend(spend).await
+            }
             Err(error) => {
                 let path = self.store.disk.path_of(&self.wish.place);
                 let error = error.for_credentials(&path);
@@ -203,6 +237,7 @@ impl Exchange {
     ) -> Result<Arc<AuthDotJson>, CredentialError> {
         self.record_spent(&spend).await;
         if let Some(login) = self.wait_for_another_owner(&spend.login, reason).await {
+            self.has_spent = false;
             self.clear(&spend).await;
             return Ok(login);
         }

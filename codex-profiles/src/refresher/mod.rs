@@ -6,6 +6,7 @@
 //! on disk, and a caller that stops waiting stops nothing.
 
 mod backoff;
+mod counts;
 mod exchange;
 mod landing;
 mod prepare;
@@ -24,7 +25,9 @@ use codex_auth::{
 };
 use jiff::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
-use tracing::debug;
+use tracing::{Instrument as _, debug};
+
+pub use counts::RefreshCounts;
 
 use crate::{
     error::{StoreError, storage},
@@ -38,8 +41,9 @@ use crate::{
 /// The refreshes of this process, one at a time for each identity.
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
-    flights: Mutex<HashMap<String, Arc<AsyncMutex<Flight>>>>,
+    by_identity: Mutex<HashMap<String, Arc<AsyncMutex<Flight>>>>,
     publishing: Arc<AsyncMutex<()>>,
+    tally: counts::Tally,
 }
 
 /// What is known about one identity's refreshes, and the right to begin one.
@@ -54,7 +58,7 @@ pub(crate) struct Flight {
 
 impl Flights {
     fn of(&self, fingerprint: &str) -> Arc<AsyncMutex<Flight>> {
-        let mut flights = lock(&self.flights);
+        let mut flights = lock(&self.by_identity);
         flights.entry(fingerprint.to_owned()).or_default().clone()
     }
 
@@ -64,7 +68,7 @@ impl Flights {
     }
 
     fn all(&self) -> Vec<Arc<AsyncMutex<Flight>>> {
-        lock(&self.flights).values().cloned().collect()
+        lock(&self.by_identity).values().cloned().collect()
     }
 }
 
@@ -163,6 +167,12 @@ impl ProfileStore {
         Ok(!same_access(&before, &after))
     }
 
+    /// How the refreshes ended that this store and its clones have begun.
+    #[must_use]
+    pub fn refresh_counts(&self) -> RefreshCounts {
+        self.flights.tally.counts()
+    }
+
     /// Waits until no refresh is under way: to be awaited before the program ends, so that no
     /// answer of the issuer is missed. A refresh takes 30 s at most, and hardly ever more than one.
     pub async fn finish_refreshes(&self) {
@@ -193,7 +203,8 @@ impl ProfileStore {
                 None => RefreshReason::Scheduled,
             };
             let login = found.login.clone();
-            tokio::spawn(Exchange::new(self, &found.place, login, reason, flight).run());
+            let exchange = Exchange::new(self, &found.place, login, reason, flight);
+            tokio::spawn(exchange.run().in_current_span());
         }
         found.login.clone()
     }
@@ -235,7 +246,7 @@ impl ProfileStore {
         }
         // A task of its own: a client that hangs up must not cut a rotation in half.
         let exchange = Exchange::new(self, place, newest, reason, flight);
-        let done = tokio::spawn(exchange.run()).await;
+        let done = tokio::spawn(exchange.run().in_current_span()).await;
         done.unwrap_or_else(|_| Err(self.failed(StoreError::Interrupted)))
     }
 

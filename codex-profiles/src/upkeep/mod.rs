@@ -31,6 +31,7 @@ pub(crate) use notice::Notices;
 pub use notice::{Limit, Notice};
 
 use crate::{
+    audit::Actor,
     profile::ProfileName,
     store::{ProfileStore, blocking},
     upkeep::{schedule::Due, watch::HomeWatch},
@@ -88,8 +89,15 @@ impl ProfileStore {
     /// # Errors
     /// A [`StoreError`](crate::StoreError): nothing was changed.
     pub async fn reconcile(&self) -> Result<Vec<Notice>, crate::StoreError> {
-        let disk = self.disk.clone();
-        let notices = blocking(move || disk.reconcile()).await?;
+        let (disk, auditor) = (self.disk.clone(), self.auditor());
+        let notices = blocking(move || {
+            let notices = disk.reconcile()?;
+            for deed in notices.iter().filter_map(Notice::deed) {
+                auditor.note_by(Actor::Codex, deed);
+            }
+            Ok(notices)
+        });
+        let notices = notices.await?;
         for notice in &notices {
             self.notices.tell(notice.clone());
         }

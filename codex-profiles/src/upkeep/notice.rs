@@ -2,7 +2,10 @@ use codex_auth::{LoginReason, ProfileRef};
 use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
 
-use crate::profile::LIVE;
+use crate::{
+    audit::{Action, Deed},
+    profile::LIVE,
+};
 
 /// Notices that somebody may be behind with; after that the oldest are dropped.
 const MAX_WAITING: usize = 64;
@@ -64,6 +67,23 @@ pub struct Limit {
     pub used_percent: Option<u8>,
     /// When it begins anew.
     pub resets_at: Option<Timestamp>,
+}
+
+impl Notice {
+    /// What another program did to a login.
+    pub(super) fn deed(&self) -> Option<Deed> {
+        match self {
+            Self::Adopted { profile } => {
+                Some(Deed::new(Action::Adopt).with_profile(profile.as_str()))
+            }
+            Self::UnsavedLogin => Some(Deed::new(Action::UnsavedLogin)),
+            Self::SignedOutElsewhere { profile } => {
+                let deed = Deed::new(Action::SignedOutElsewhere);
+                Some(deed.with_profile(profile.as_str()))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Limit {

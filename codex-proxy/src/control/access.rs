@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use codex_profiles::audit::Actor;
 use http::{HeaderMap, HeaderName, header};
 use tokio::time::Instant;
 
@@ -96,20 +97,20 @@ impl Access {
         Ok(Some(Opened { cookie, page_key }))
     }
 
-    /// Whether a request may pass: by the control token, or by cookie and page key together.
-    pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
+    /// Who a request is from, if it may pass: by the control token, or by cookie and page key
+    /// together.
+    pub(super) fn admits(&self, headers: &HeaderMap) -> Option<Actor> {
         if headers.contains_key(header::AUTHORIZATION) {
-            return bearer(headers).is_some_and(|token| self.is_token(token));
+            let token = bearer(headers).filter(|token| self.is_token(token));
+            return token.map(|_| Actor::Command);
         }
-        let page_key = headers.get(PAGE_KEY).and_then(|key| key.to_str().ok());
-        let Some(page_key) = page_key else {
-            return false;
-        };
+        let page_key = headers.get(PAGE_KEY)?.to_str().ok()?;
         let mut doors = self.doors();
-        cookies(headers).any(|cookie| {
+        let session = cookies(headers).any(|cookie| {
             let session = doors.session(cookie);
             session.is_some_and(|session| session.page_keys.iter().any(|key| key.is_of(page_key)))
-        })
+        });
+        session.then_some(Actor::Page)
     }
 
     fn doors(&self) -> MutexGuard<'_, Doors> {
@@ -197,16 +198,20 @@ mod tests {
         let access = Access::default();
         let token = Secret::random().unwrap();
         let bearer = |text: &str| headers(&[(header::AUTHORIZATION, &format!("Bearer {text}"))]);
-        assert!(!access.admits(&bearer(token.expose())), "not yet");
+        assert!(access.admits(&bearer(token.expose())).is_none(), "not yet");
         access.set_token(&token);
-        assert!(access.admits(&bearer(token.expose())));
+        assert!(access.admits(&bearer(token.expose())).is_some());
         let other = Secret::random().unwrap();
         for wrong in ["", "x", other.expose(), &token.expose()[1..]] {
-            assert!(!access.admits(&bearer(wrong)));
+            assert!(access.admits(&bearer(wrong)).is_none());
         }
         let basic = format!("Basic {}", token.expose());
-        assert!(!access.admits(&headers(&[(header::AUTHORIZATION, &basic)])));
-        assert!(!access.admits(&HeaderMap::new()));
+        assert!(
+            access
+                .admits(&headers(&[(header::AUTHORIZATION, &basic)]))
+                .is_none()
+        );
+        assert!(access.admits(&HeaderMap::new()).is_none());
     }
 
     #[test]
@@ -215,7 +220,7 @@ mod tests {
         let mine = opened(&access, &HeaderMap::new());
         let other = opened(&access, &HeaderMap::new());
         let (cookie, key) = (mine.cookie.expose(), mine.page_key.expose());
-        assert!(access.admits(&of_page(cookie, key)));
+        assert!(access.admits(&of_page(cookie, key)).is_some());
         for (cookie, key) in [
             (cookie, ""),
             (cookie, "x"),
@@ -224,7 +229,7 @@ mod tests {
             (cookie, other.page_key.expose()),
             (key, cookie),
         ] {
-            assert!(!access.admits(&of_page(cookie, key)));
+            assert!(access.admits(&of_page(cookie, key)).is_none());
         }
     }
 
@@ -259,7 +264,11 @@ mod tests {
         for _ in 0..MAX_OPEN {
             opened(&access, &HeaderMap::new());
         }
-        assert!(!access.admits(&of_page(first.cookie.expose(), first.page_key.expose())));
+        assert!(
+            access
+                .admits(&of_page(first.cookie.expose(), first.page_key.expose()))
+                .is_none()
+        );
     }
 
     #[test]
@@ -270,7 +279,7 @@ mod tests {
         let second = opened(&access, &of_page(cookie, ""));
         assert_eq!(second.cookie.expose(), cookie);
         for key in [first.page_key, second.page_key] {
-            assert!(access.admits(&of_page(cookie, key.expose())));
+            assert!(access.admits(&of_page(cookie, key.expose())).is_some());
         }
     }
 

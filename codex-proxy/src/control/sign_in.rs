@@ -11,7 +11,7 @@ use std::{
 };
 
 use codex_auth::Issuer;
-use codex_profiles::ProfileName;
+use codex_profiles::{ProfileName, ProfileStore, audit::Actor};
 use tokio::sync::{Mutex as AsyncMutex, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -123,8 +123,12 @@ impl Control {
         sign_ins.remember(&flow);
         if let Some(begun) = begun {
             let (control, flow) = (self.clone(), flow.clone());
+            // It is kept on a task of its own, long after it was asked for.
+            let store = control.inner.store.clone();
+            let actor = Actor::of_scope();
             sign_ins.tasks.spawn(async move {
-                flow.run(begun, &control.inner.store, name).await;
+                let store = actor.into_iter().fold(store, ProfileStore::acting_as);
+                flow.run(begun, &store, name).await;
                 control.changed();
             });
         }

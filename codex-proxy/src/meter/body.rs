@@ -45,6 +45,7 @@ impl Watched {
     fn piece(&mut self, piece: &[u8]) {
         let news = self.read.piece(piece);
         let Some(handle) = &self.handle else { return };
+        handle.note_heard();
         if let Some(model) = &news.model {
             handle.note_model(model);
         }

@@ -75,10 +75,21 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let watched = watched(&request);
+        let handle = request.extensions().get::<RequestHandle>().cloned();
+        if let Some(handle) = &handle {
+            handle.note_sent();
+        }
         let answer = self.inner.call(request);
         Box::pin(async move {
-            let answer = answer.await?;
+            let answer = answer.await;
+            if let Some(handle) = &handle {
+                handle.note_answered();
+            }
+            let answer = answer?;
             let watched = watched.filter(|_| is_text(answer.headers()));
+            if let (None, Some(handle)) = (&watched, handle) {
+                handle.note_unread();
+            }
             Ok(answer.map(|body| MeteredBody::new(body, watched)))
         })
     }

@@ -61,7 +61,7 @@ pub enum RequestState {
 }
 
 impl RequestEntry {
-    pub(super) fn begun(id: String, method: &str, route: String) -> Self {
+    pub(crate) fn begun(id: String, method: &str, route: String) -> Self {
         let at = Timestamp::now().as_millisecond();
         Self {
             id,

@@ -9,9 +9,11 @@ use std::{
 
 use codex_auth::ProfileRef;
 use tokio::time::Instant;
+use tracing::Span;
 
-use super::{RequestEntry, RequestLog, RequestState};
+use super::{EndedRequest, RequestEntry, RequestLog, RequestState, overhead::Overhead};
 use crate::{
+    Origin,
     error::ErrorMark,
     meter::{Model, Tokens},
     route::RouteReason,
@@ -25,8 +27,11 @@ pub struct OverWebSocket;
 pub(super) struct Slot {
     id: String,
     begun: Instant,
+    /// That of the request: its end may come when nobody is in it.
+    span: Span,
     /// A handshake that succeeds is never listed.
     listed: AtomicBool,
+    overhead: Overhead,
     entry: Mutex<RequestEntry>,
 }
 
@@ -40,8 +45,8 @@ impl Slot {
         self.entry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn elapsed_ms(&self) -> u64 {
-        milliseconds(self.begun.elapsed())
+    fn is_listed(&self) -> bool {
+        self.listed.load(Ordering::Relaxed)
     }
 }
 
@@ -62,7 +67,9 @@ impl RequestHandle {
         let slot = Slot {
             id: entry.id.clone(),
             begun: Instant::now(),
+            span: Span::current(),
             listed: AtomicBool::new(false),
+            overhead: Overhead::default(),
             entry: Mutex::new(entry),
         };
         let slot = Arc::new(slot);
@@ -103,6 +110,26 @@ impl RequestHandle {
         }
     }
 
+    /// Notes that the upstream is asked, perhaps once more.
+    pub(crate) fn note_sent(&self) {
+        self.slot.overhead.sent(self.slot.begun.elapsed());
+    }
+
+    /// Notes that the upstream has begun to answer, or will not.
+    pub(crate) fn note_answered(&self) {
+        self.slot.overhead.answered(self.slot.begun.elapsed());
+    }
+
+    /// Notes that there is more of the upstream's answer.
+    pub(crate) fn note_heard(&self) {
+        self.slot.overhead.heard(self.slot.begun.elapsed());
+    }
+
+    /// Notes that nobody will see when the rest of the upstream's answer comes.
+    pub(crate) fn note_unread(&self) {
+        self.slot.overhead.unread();
+    }
+
     /// Another request of the same client, on the connection that this one made.
     pub(crate) fn turn(&self) -> OpenRequest {
         let (of, mut turn) = {
@@ -123,7 +150,7 @@ impl RequestHandle {
     }
 
     fn tell(&self) {
-        if self.slot.listed.load(Ordering::Relaxed) && self.log.is_heard() {
+        if self.slot.is_listed() && self.log.is_heard() {
             let entry = self.slot.entry().clone();
             self.log.tell(entry);
         }
@@ -140,7 +167,10 @@ impl fmt::Debug for RequestHandle {
 #[derive(Debug)]
 pub(crate) struct OpenRequest {
     handle: RequestHandle,
-    heard: bool,
+    first_byte: Option<Duration>,
+    added: Option<Duration>,
+    /// The id that the client gets in the place of its own: the upstream's.
+    answer_id: Option<String>,
     ended: bool,
 }
 
@@ -148,7 +178,9 @@ impl OpenRequest {
     pub(super) fn new(log: RequestLog, entry: RequestEntry) -> Self {
         Self {
             handle: RequestHandle::new(log, entry),
-            heard: false,
+            first_byte: None,
+            added: None,
+            answer_id: None,
             ended: false,
         }
     }
@@ -162,6 +194,16 @@ impl OpenRequest {
         if !self.handle.slot.listed.swap(true, Ordering::Relaxed) {
             self.handle.log.add(self.handle.slot.clone());
             self.handle.tell();
+            if let Some(observer) = self.handle.log.observer() {
+                observer.began();
+            }
+        }
+    }
+
+    /// Notes the id of the answer, if it is another one than that of the request.
+    pub(super) fn set_answer_id(&mut self, id: &str) {
+        if id != self.handle.slot.id() {
+            self.answer_id = Some(id.to_owned());
         }
     }
 
@@ -171,11 +213,14 @@ impl OpenRequest {
 
     /// Notes that there is some of the answer; only the first time counts.
     pub(crate) fn first_byte(&mut self) {
-        if std::mem::replace(&mut self.heard, true) {
+        if self.first_byte.is_some() {
             return;
         }
-        let elapsed = self.handle.slot.elapsed_ms();
-        self.handle.slot.entry().first_byte_ms = Some(elapsed);
+        let slot = &self.handle.slot;
+        let elapsed = slot.begun.elapsed();
+        self.first_byte = Some(elapsed);
+        self.added = slot.overhead.of(elapsed);
+        slot.entry().first_byte_ms = Some(milliseconds(elapsed));
         self.handle.tell();
     }
 
@@ -188,14 +233,57 @@ impl OpenRequest {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let elapsed = self.handle.slot.elapsed_ms();
+        let duration = self.handle.slot.begun.elapsed();
         {
             let mut entry = self.handle.slot.entry();
             entry.state = state;
-            entry.duration_ms = Some(elapsed);
+            entry.duration_ms = Some(milliseconds(duration));
+            self.observe(&entry, duration);
+            if self.handle.slot.is_listed() {
+                let answer_id = self.answer_id.as_deref();
+                let note = || note_access(&entry, answer_id);
+                self.handle.slot.span.in_scope(note);
+            }
         }
         self.handle.tell();
     }
+
+    fn observe(&self, entry: &RequestEntry, duration: Duration) {
+        if let Some(observer) = self.handle.log.observer()
+            && self.handle.slot.is_listed()
+        {
+            observer.ended(&EndedRequest {
+                first_byte: self.first_byte,
+                added: self.added,
+                ..EndedRequest::new(entry, duration)
+            });
+        }
+    }
+}
+
+/// One line for a request that is over. A desktop, where nobody reads them, is spared them: they
+/// come with the level `debug`, or `codex_router::access=debug` for them alone.
+fn note_access(entry: &RequestEntry, answer_id: Option<&str>) {
+    tracing::debug!(
+        target: "codex_router::access",
+        id = entry.id,
+        answer_id,
+        method = entry.method,
+        route = entry.route,
+        client = entry.client,
+        model = entry.model,
+        profile = entry.profile,
+        reason = entry.reason.map(RouteReason::as_str),
+        status = entry.status,
+        error_by = entry.error_by.map(Origin::as_str),
+        error_code = entry.error_code,
+        first_byte_ms = entry.first_byte_ms,
+        duration_ms = entry.duration_ms,
+        input_tokens = entry.input_tokens,
+        output_tokens = entry.output_tokens,
+        cancelled = entry.state == RequestState::Cancelled,
+        "answered"
+    );
 }
 
 impl Drop for OpenRequest {

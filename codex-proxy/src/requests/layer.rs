@@ -16,6 +16,10 @@ use super::{
 };
 use crate::{BoxError, error::ErrorMark, route::Routed, ws::is_handshake};
 
+/// Left in the extensions of an answer whose request is in a list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listed;
+
 const X_REQUEST_ID: &str = "x-request-id";
 const LONGEST_ID: usize = 64;
 
@@ -89,18 +93,19 @@ fn entry_of<B>(request: &Request<B>) -> RequestEntry {
     } else {
         request.method().as_str()
     };
-    let id = id_of(request.headers()).unwrap_or_else(|| Uuid::new_v4().to_string());
+    let id = id_of(request.headers()).map(str::to_owned);
+    let id = id.unwrap_or_else(|| Uuid::new_v4().to_string());
     let mut entry = RequestEntry::begun(id, method, route_of(request.uri().path()));
     entry.client = client_of(request.headers());
     entry
 }
 
 /// The id that the request has, if it can be shown: a client may have made it up.
-fn id_of(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn id_of(headers: &HeaderMap) -> Option<&str> {
     let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     let usual = (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(plain);
-    usual.then(|| id.to_owned())
+    usual.then_some(id)
 }
 
 fn answered<R: Body, E>(
@@ -123,11 +128,14 @@ fn listed<R: Body>(
     mut open: OpenRequest,
     is_head: bool,
 ) -> Response<ListedBody<R>> {
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
     if let Some(Routed { profile, reason }) = head.extensions.get() {
         open.handle().note_served(profile, *reason);
     }
     open.set_status(head.status.as_u16());
+    if let Some(id) = id_of(&head.headers) {
+        open.set_answer_id(id);
+    }
     if let Some(mark) = head.extensions.get::<ErrorMark>() {
         open.handle().note_error(mark);
     }
@@ -135,6 +143,7 @@ fn listed<R: Body>(
     if is_listed {
         // A handshake that failed is a request like any other.
         open.list();
+        head.extensions.insert(Listed);
     }
     if is_head {
         // Nobody will read the body.

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::broadcast;
 
-use super::{RequestEntry, handle::Slot};
+use super::{RequestEntry, RequestObserver, handle::Slot};
 
 /// How many requests a list holds; older ones leave it.
 pub const MOST_REQUESTS: usize = 200;
@@ -26,6 +26,7 @@ pub struct RequestLog {
 struct Inner {
     slots: Mutex<VecDeque<Listed>>,
     told: broadcast::Sender<RequestEntry>,
+    observer: Option<Arc<dyn RequestObserver>>,
     /// Tells apart what came with one id.
     serial: AtomicU64,
 }
@@ -46,9 +47,20 @@ impl RequestLog {
     /// An empty list.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// An empty list, of whose requests `observer` is told.
+    #[must_use]
+    pub fn observed_by(observer: impl RequestObserver) -> Self {
+        Self::with(Some(Arc::new(observer)))
+    }
+
+    fn with(observer: Option<Arc<dyn RequestObserver>>) -> Self {
         let inner = Inner {
             slots: Mutex::new(VecDeque::with_capacity(MOST_REQUESTS)),
             told: broadcast::Sender::new(MOST_WAITING),
+            observer,
             serial: AtomicU64::new(1),
         };
         Self {
@@ -93,6 +105,10 @@ impl RequestLog {
         }
         let id_digest = digest(slot.id());
         slots.push_back(Listed { id_digest, slot });
+    }
+
+    pub(super) fn observer(&self) -> Option<&dyn RequestObserver> {
+        self.inner.observer.as_deref()
     }
 
     /// Whether anybody would hear of a change.

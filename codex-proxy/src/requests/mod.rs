@@ -51,6 +51,8 @@ mod entry;
 mod handle;
 mod layer;
 mod log;
+mod observe;
+mod overhead;
 mod path;
 #[cfg(test)]
 mod tests;
@@ -60,5 +62,8 @@ pub use body::ListedBody;
 pub use entry::{RequestEntry, RequestState};
 pub(crate) use handle::OpenRequest;
 pub use handle::{OverWebSocket, RequestHandle};
+pub(crate) use layer::{Listed, id_of};
 pub use layer::{RequestLogLayer, RequestLogService};
 pub use log::{MOST_REQUESTS, RequestLog};
+pub use observe::{EndedRequest, RequestObserver};
+pub(crate) use path::route_of;

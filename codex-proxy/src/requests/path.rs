@@ -2,8 +2,12 @@
 const MOST_SEGMENTS: usize = 8;
 
 /// What the paths of the public API are made of. Any other word may be somebody's name.
-const WORDS: [&str; 38] = [
+const WORDS: [&str; 42] = [
     "v1",
+    "api",
+    "healthz",
+    "metrics",
+    "readyz",
     "audio",
     "batches",
     "cancel",
@@ -44,7 +48,7 @@ const WORDS: [&str; 38] = [
 ];
 
 /// A path without what names one thing alone: `/v1/files/{id}/content`.
-pub(super) fn route_of(path: &str) -> String {
+pub(crate) fn route_of(path: &str) -> String {
     let mut route = String::new();
     for segment in path.split('/').skip(1).take(MOST_SEGMENTS) {
         route.push('/');

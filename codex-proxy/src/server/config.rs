@@ -22,6 +22,7 @@ use crate::{
     conversation::ConversationLayer,
     fallback::FallbackRules,
     gate::{AllowedHosts, ClientGateLayer, ClientKeyLayer, ClientKeys},
+    metrics::Metrics,
     model_rules::{ModelRuleLayer, ModelRules},
     requests::RequestLog,
     responses::memory::ResponseMemory,
@@ -39,6 +40,7 @@ pub struct Server {
     connections: Connections,
     handle: ServerHandle,
     moves: mpsc::Receiver<Move>,
+    metrics: Option<Metrics>,
     #[cfg(feature = "control")]
     control: Option<Control>,
 }
@@ -60,6 +62,7 @@ pub struct ServerBuilder<P> {
     keys: AnyKeys,
     hosts: Vec<String>,
     usage: Option<Arc<dyn UsageSink>>,
+    metrics: Option<Metrics>,
 }
 
 /// Why there is no server.
@@ -117,6 +120,7 @@ impl Server {
             keys: AnyKeys::default(),
             hosts: Vec::new(),
             usage: None,
+            metrics: None,
         }
     }
 
@@ -163,6 +167,7 @@ impl Server {
             upgraded: self.connections,
             handle: self.handle,
             moves: self.moves,
+            metrics: self.metrics,
             #[cfg(feature = "control")]
             control: self.control,
         }
@@ -261,6 +266,17 @@ where
         }
     }
 
+    /// Counts there what is served, and serves the numbers at `/metrics`. Requests are counted by
+    /// the list that they come to: give [`request_log`](Self::request_log) one that is
+    /// [observed](RequestLog::observed_by) by the same, or none. Default: nothing is counted.
+    #[must_use]
+    pub fn metrics(self, metrics: Metrics) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..self
+        }
+    }
+
     /// Has other profiles serve what the current one could not, as these rules say: those of a
     /// `ProfileStore`, for one. Default: never.
     #[must_use]
@@ -310,6 +326,7 @@ where
         let connections = Connections::new();
         let hosts = AllowedHosts::new(self.hosts);
         let reasoning = LiveReasoning::new(self.reasoning);
+        let observed = || self.metrics.clone().map(RequestLog::observed_by);
         let stack = Stack {
             profiles: self.profiles,
             workspaces: WorkspaceLayer::new(client.clone(), self.targets.clone()),
@@ -320,10 +337,11 @@ where
             connections: connections.clone(),
             reasoning: reasoning.clone(),
             memory: self.memory,
-            requests: self.requests,
+            requests: self.requests.or_else(observed),
             fallback: self.fallback,
             model_rules: self.model_rules.map(ModelRuleLayer::new),
             usage: self.usage,
+            metrics: self.metrics.clone(),
             limits: self.limits,
             gate: ClientGateLayer::loopback().with_allowed_hosts(hosts.clone()),
             keys: ClientKeyLayer::new(self.keys.clone()),
@@ -351,6 +369,7 @@ where
             connections,
             handle,
             moves,
+            metrics: self.metrics,
             #[cfg(feature = "control")]
             control: self.control,
         })

@@ -31,6 +31,7 @@ mod keys;
 mod limits;
 mod listen;
 mod model_rules;
+mod metrics;
 mod profiles;
 mod router;
 mod serve;

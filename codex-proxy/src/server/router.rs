@@ -11,7 +11,10 @@ use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use tower::{ServiceExt as _, service_fn, util::BoxCloneSyncService};
 
-use super::stack::{Answering, Stack};
+use super::{
+    metrics,
+    stack::{Answering, Stack},
+};
 use crate::{ApiError, gate::FromNetwork, route::ProfileTable, ws::is_handshake};
 
 /// The whole of the server.
@@ -42,6 +45,10 @@ where
         .route("/v1/models", get_service(models))
         .route("/v1/models/{*id}", model)
         .route("/v1/{*path}", any_service(passed_on))
+        .merge(metrics::route(
+            stack.metrics.clone(),
+            stack.connections.clone(),
+        ))
         .method_not_allowed_fallback(method_not_allowed)
         // around all that uses a login, and what answers in its place
         .layer(stack.keys.clone());

@@ -19,7 +19,7 @@ use super::{
 };
 #[cfg(feature = "control")]
 use crate::control::Control;
-use crate::ws::Connections;
+use crate::{metrics::Metrics, ws::Connections};
 
 /// How long streams under way may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -35,6 +35,7 @@ pub struct Bound {
     pub(super) upgraded: Connections,
     pub(super) handle: ServerHandle,
     pub(super) moves: mpsc::Receiver<Move>,
+    pub(super) metrics: Option<Metrics>,
     #[cfg(feature = "control")]
     pub(super) control: Option<Control>,
 }
@@ -80,7 +81,12 @@ impl Bound {
         loop {
             tokio::select! {
                 (accepted, place) = door.next(&mut self.listening) => {
-                    connections.spawn(host.clone().serve(accepted, place, here.clone()));
+                    let open = self.metrics.as_ref().map(Metrics::connection);
+                    let connection = host.clone().serve(accepted, place, here.clone());
+                    connections.spawn(async move {
+                        connection.await;
+                        drop(open);
+                    });
                 }
                 Some(_ended) = connections.join_next() => {}
                 Some(Move { to, done }) = self.moves.recv() => {

@@ -30,8 +30,9 @@ use crate::{
     gate::{ClientGateLayer, ClientKeyLayer},
     meter::MeterLayer,
     model_rules::ModelRuleLayer,
+    metrics::{Metrics, MetricsLayer},
     models::Models,
-    requests::{NotedBody, RequestLog, RequestLogLayer},
+    requests::{NotedBody, RequestLog, RequestLogLayer, id_of, route_of},
     responses::{ResponsesLayer, StoredResponsesLayer, memory::ResponseMemory},
     route::{ProfileTable, RouteLayer},
     upstream::{ConnectRetry, Upstream, WorkspaceLayer},
@@ -64,6 +65,8 @@ pub(super) struct Stack<P> {
     pub(super) model_rules: Option<ModelRuleLayer>,
     /// Where goes what is read of the limits of accounts.
     pub(super) usage: Option<Arc<dyn UsageSink>>,
+    /// Where requests that are in no list are counted.
+    pub(super) metrics: Option<Metrics>,
     pub(super) limits: Limits,
     pub(super) gate: ClientGateLayer,
     pub(super) keys: ClientKeyLayer<AnyKeys>,
@@ -85,7 +88,10 @@ where
     {
         let service = ServiceBuilder::new()
             .map_response(boxed)
-            // outermost, so that the span can carry it
+            // around everything that could refuse a request
+            .option_layer(self.metrics.clone().map(MetricsLayer::new))
+            // outermost but for counting, so that the span can carry it
+            .map_request(with_plain_id)
             .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
             // the upstream's own id, if there is one, goes before ours
             .layer(PropagateRequestIdLayer::x_request_id())
@@ -94,7 +100,7 @@ where
                 http::header::AUTHORIZATION,
                 http::header::COOKIE,
             ]))
-            // method and path, never a query or a body
+            // method and route, never a query or a body
             .layer(TraceLayer::new_for_http().make_span_with(span))
             // nothing on disk is touched before it says yes
             .layer(self.gate.clone())
@@ -286,16 +292,22 @@ fn looked_at(request: Request<Either<Body, ReplayBody<Body>>>) -> Request<Body> 
     })
 }
 
-fn span(request: &Request<Body>) -> tracing::Span {
-    let id = request
-        .headers()
-        .get("x-request-id")
-        .and_then(|id| id.to_str().ok());
-    tracing::info_span!(
+/// A client may have made up anything, which must not come to a log; then it gets an id of ours.
+fn with_plain_id<B>(mut request: Request<B>) -> Request<B> {
+    if id_of(request.headers()).is_none() {
+        request.headers_mut().remove("x-request-id");
+    }
+    request
+}
+
+/// Of the highest level, so that whatever is logged of a request says which one it is about. Paths
+/// may hold names; the route does not.
+fn span<B>(request: &Request<B>) -> tracing::Span {
+    tracing::error_span!(
         "request",
+        request_id = id_of(request.headers()).unwrap_or_default(),
         method = %request.method(),
-        path = request.uri().path(),
-        id = id.unwrap_or_default(),
+        route = route_of(request.uri().path()),
         profile = tracing::field::Empty,
     )
 }

@@ -17,6 +17,12 @@ impl Connections {
         Self::default()
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.tasks.len()
+    }
+
     /// Closes each connection (1001, "going away") as soon as no turn is under way on it.
     pub fn stop(&self) {
         self.stopping.cancel();

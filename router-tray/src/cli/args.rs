@@ -123,6 +123,15 @@ pub(crate) enum Command {
     Detach(Detach),
     /// Say whether everything works on this machine, and what helps where it does not
     Doctor(Doctor),
+    /// Show what was done to the logins, by whom and when
+    Audit {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+        /// Only the newest of it
+        #[arg(long, value_name = "N")]
+        last: Option<usize>,
+    },
     /// Keys that clients of the router present
     #[command(subcommand)]
     Key(Key),

@@ -1,7 +1,7 @@
 //! The HTTPS client of this program: the certificates and proxies that Codex would use.
 
 use codex_auth::{Issuer, refresh::TokenEndpoint};
-use codex_profiles::{CodexHome, ProfileStore};
+use codex_profiles::{CodexHome, ProfileStore, audit::Actor};
 use codex_proxy::upstream::client_builder;
 
 use super::{exit::Failure, text};
@@ -9,7 +9,8 @@ use super::{exit::Failure, text};
 /// The logins of a home, with the issuer that the environment names.
 pub(crate) fn store(home: &CodexHome) -> Result<ProfileStore, Failure> {
     let endpoint = TokenEndpoint::new(issuer_client()?, Issuer::from_env());
-    Ok(ProfileStore::open(home.clone())?.with_token_endpoint(endpoint))
+    let store = ProfileStore::open(home.clone())?.acting_as(Actor::Command);
+    Ok(store.with_token_endpoint(endpoint))
 }
 
 /// For the issuer: what works once is sent once, whatever became of the connection.

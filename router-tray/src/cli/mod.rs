@@ -2,6 +2,7 @@
 
 mod args;
 pub(crate) mod attach;
+mod audit;
 pub(crate) mod client;
 mod complete;
 mod config;
@@ -28,7 +29,7 @@ mod usage;
 
 use std::process::ExitCode;
 
-use codex_profiles::{CodexHome, ProfileStore};
+use codex_profiles::{CodexHome, ProfileStore, audit::Actor};
 
 pub(crate) use args::Cli;
 use args::Command;
@@ -59,7 +60,7 @@ fn started(cli: Cli) -> Result<(), Failure> {
 }
 
 async fn dispatch(cli: Cli, home: CodexHome) -> Result<(), Failure> {
-    let store = || ProfileStore::open(home.clone());
+    let store = || ProfileStore::open(home.clone()).map(|it| it.acting_as(Actor::Command));
     match cli.command {
         None => serve::headless(&home).await,
         Some(Command::Serve { listen }) => serve::serve(&home, listen).await,
@@ -84,6 +85,7 @@ async fn dispatch(cli: Cli, home: CodexHome) -> Result<(), Failure> {
         Some(Command::Attach(attach)) => attach.run(&store()?).await,
         Some(Command::Detach(detach)) => detach.run(&store()?).await,
         Some(Command::Doctor(doctor)) => doctor.run(&home, cli.codex_home).await,
+        Some(Command::Audit { json, last }) => audit::audit(&store()?, json, last).await,
         Some(Command::Key(key)) => key.run(&store()?).await,
         Some(Command::Config(config)) => config.run(&home).await,
         Some(Command::Service(service)) => service.run(&home, cli.codex_home.is_some()).await,

@@ -3,7 +3,7 @@ use std::io::{self, Write as _};
 use codex_profiles::{CodexHome, ListenAddress, ProfileStore, report::LoginState};
 
 use super::{attach, exit::Failure, out, stop::stop_signal, text};
-use crate::{running::RunningRouter, serving::Serving};
+use crate::{log, running::RunningRouter, serving::Serving};
 
 /// Without a command, where there are no desktop parts.
 pub(crate) async fn headless(home: &CodexHome) -> Result<(), Failure> {
@@ -36,7 +36,7 @@ pub(crate) async fn announce(serving: &Serving) -> Result<(), Failure> {
     say_address(serving.address())?;
     welcome(serving.store(), serving.address()).await?;
     if let Some(told) = attach::left_over(serving.store(), serving.address()).await {
-        eprintln!("{told}");
+        log::say(&told);
     }
     Ok(())
 }
@@ -50,8 +50,8 @@ pub(crate) fn say_address(address: &ListenAddress) -> io::Result<()> {
 
 /// Gives a person without a tray the way to the page.
 pub(crate) fn offer_page(serving: &Serving) {
-    // What a service says is kept, and read by others than the one whose page it is.
-    if std::env::var_os("INVOCATION_ID").is_some() {
+    // What opens the page is for a person's eyes, and for no log: not for that of a service either.
+    if log::is_for_programs() || std::env::var_os("INVOCATION_ID").is_some() {
         return;
     }
     match serving.control().link() {
@@ -80,7 +80,7 @@ async fn welcome(store: &ProfileStore, address: &ListenAddress) -> Result<(), Fa
         ),
         (None, None) => "No profile is chosen: `codex-router use NAME`.".to_owned(),
     };
-    eprintln!("{serving}\n{}", way(address));
+    log::say(&format!("{serving}\n{}", way(address)));
     Ok(())
 }
 

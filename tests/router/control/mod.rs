@@ -42,7 +42,7 @@ impl<'a> Script<'a> {
         Answer::to(self.ask(Method::GET, path)).await
     }
 
-    async fn delete(&self, path: &str) -> Answer {
+    pub(super) async fn delete(&self, path: &str) -> Answer {
         Answer::to(self.ask(Method::DELETE, path)).await
     }
 
@@ -70,14 +70,14 @@ fn token_of(home: &Home) -> String {
 }
 
 /// A browser with the page open.
-struct Page<'a> {
+pub(super) struct Page<'a> {
     router: &'a Router,
     cookie: String,
     key: String,
 }
 
 impl<'a> Page<'a> {
-    async fn open(script: &Script<'a>) -> Self {
+    pub(super) async fn open(script: &Script<'a>) -> Self {
         let link = script.link().await;
         let answer = Answer::to(script.router.post("/api/session", &json!({"link": link}))).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -92,7 +92,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn ask(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(super) fn ask(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.router.client.request(method, self.router.url(path));
         request
             .header("cookie", &self.cookie)

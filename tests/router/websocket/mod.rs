@@ -24,7 +24,7 @@ use crate::harness::{MODEL, PATIENCE, Router, World, worker};
 const LARGE: usize = 64 << 20;
 
 /// A client of the Responses API over WebSocket.
-struct Socket {
+pub(crate) struct Socket {
     stream: WebSocketStream<TcpStream>,
     /// Those of the 101.
     headers: HeaderMap,
@@ -32,12 +32,12 @@ struct Socket {
 
 impl Socket {
     /// One that says it is Codex.
-    async fn to(router: &Router) -> Self {
+    pub(crate) async fn to(router: &Router) -> Self {
         Self::with(router, &[]).await.unwrap()
     }
 
     /// One that says it is Codex, with more headers; or the refusal.
-    async fn with(router: &Router, headers: &[(&str, &str)]) -> Result<Self, Refusal> {
+    pub(crate) async fn with(router: &Router, headers: &[(&str, &str)]) -> Result<Self, Refusal> {
         let codex = [
             ("originator", "codex_exec"),
             ("openai-beta", "responses_websockets=2026-02-06"),
@@ -46,7 +46,7 @@ impl Socket {
     }
 
     /// One that says no more than this; or the refusal.
-    async fn open(router: &Router, headers: &[(&str, &str)]) -> Result<Self, Refusal> {
+    pub(crate) async fn open(router: &Router, headers: &[(&str, &str)]) -> Result<Self, Refusal> {
         let url = router.url("/v1/responses").replace("http:", "ws:");
         let mut request = ClientRequestBuilder::new(url.parse().unwrap());
         for (name, value) in headers {
@@ -131,14 +131,21 @@ impl Socket {
         events
     }
 
+    /// A turn however it ends.
+    pub(crate) async fn turn_to_any_end(&mut self, text: &str) {
+        self.say(&asking(text)).await;
+        let last = ["response.completed", "response.failed", "error"];
+        while !last.contains(&kind(&self.event().await)) {}
+    }
+
     /// What the model says to this.
-    async fn ask(&mut self, text: &str) -> String {
+    pub(crate) async fn ask(&mut self, text: &str) -> String {
         said_in(&self.turn(&asking(text)).await)
     }
 }
 
 #[derive(Debug)]
-struct Refusal {
+pub(crate) struct Refusal {
     status: StatusCode,
     headers: HeaderMap,
     json: Value,

@@ -97,8 +97,8 @@ fn add(router: Router<Control>, (path, methods): (&str, MethodRouter<Control>)) 
 
 /// Lets those pass who have the token, or a session.
 async fn guard(State(control): State<Control>, request: Request, next: Next) -> Response {
-    if control.inner.access.admits(request.headers()) {
-        return next.run(request).await;
+    if let Some(actor) = control.inner.access.admits(request.headers()) {
+        return actor.scope(next.run(request)).await;
     }
     let message = "open the page from the tray or with `codex-router open`, or send the token in \
                    `router/control.token`";

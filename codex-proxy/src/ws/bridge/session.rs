@@ -13,6 +13,7 @@ use tokio::{
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes, protocol::frame::coding::CloseCode};
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt as _};
+use tracing::Instrument as _;
 
 use super::{
     answer::{pass_on, tell},
@@ -118,7 +119,9 @@ impl<S> Session<S> {
             Ok(request) => request,
             Err(error) => return tell(to, &error).await,
         };
-        let answer = self.turns.clone().oneshot(request);
+        // One of its own: what is recorded in the connection's would stay there for its whole life.
+        let turn = tracing::error_span!("turn", profile = tracing::field::Empty);
+        let answer = self.turns.clone().oneshot(request).instrument(turn);
         let served = async {
             match answer.await {
                 Ok(answer) => pass_on(answer, to).await,
