@@ -48,8 +48,8 @@
 //! ```
 
 pub mod attach;
-pub mod doctor;
 pub mod audit;
+pub mod doctor;
 pub mod error;
 #[cfg(feature = "export")]
 pub mod export;

@@ -73,9 +73,9 @@ pub mod fallback;
 pub mod gate;
 pub mod json;
 pub mod meter;
-pub mod model_rules;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+pub mod model_rules;
 pub mod models;
 pub mod parameters;
 pub mod requests;

@@ -38,7 +38,9 @@ impl Reloading {
         while hangups.next().await {
             match self.reload().await {
                 Ok(()) => tracing::info!("settings were read again"),
-                Err(why) => crate::log::say(&format!("codex-router: settings stay as they were: {why}")),
+                Err(why) => {
+                    crate::log::say(&format!("codex-router: settings stay as they were: {why}"))
+                }
             }
         }
     }
