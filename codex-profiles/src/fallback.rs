@@ -15,7 +15,7 @@ use crate::{
     error::StoreError,
     fs::{ReadError, atomic, lock::FileLock, read},
     home::CodexHome,
-    memory::FallbackReading,
+    memory::SettingReading,
     object::Object,
     profile::ProfileName,
     state::State,
@@ -165,14 +165,14 @@ impl ProfileStore {
     /// [`StoreError::Unusable`] when the settings cannot be read at all.
     pub async fn fallback(&self) -> Result<Option<Arc<Fallback>>, StoreError> {
         let path = self.home().state_json();
-        if let Some(known) = self.memory.fallback(&path) {
+        if let Some(known) = self.memory.fallback.known(&path) {
             return Ok(known.value);
         }
         let store = self.clone();
         blocking(move || {
-            let mut reading = FallbackReading::begin(&path);
+            let mut reading = SettingReading::begin(&path);
             reading.value = State::load(store.home())?.fallback().map(Arc::new);
-            store.memory.keep_fallback(reading.clone());
+            store.memory.fallback.keep(reading.clone());
             Ok(reading.value)
         })
         .await

@@ -14,6 +14,7 @@ use crate::{
     fallback::Fallback,
     fs::{ReadError, read::Reading, stamp::Stamp},
     keys::{KeyCache, KeyUses},
+    model_rules::ModelRules,
     profile::ProfileName,
 };
 
@@ -22,7 +23,8 @@ use crate::{
 pub(crate) struct Memory {
     logins: Mutex<HashMap<PathBuf, Reading>>,
     current: Mutex<Option<CurrentReading>>,
-    fallback: Mutex<Option<FallbackReading>>,
+    pub(crate) fallback: SettingMemory<Fallback>,
+    pub(crate) model_rules: SettingMemory<ModelRules>,
     pub(crate) keys: KeyCache,
     pub(crate) key_uses: KeyUses,
 }
@@ -48,15 +50,15 @@ impl CurrentReading {
     }
 }
 
-/// What `state.json` says of fallbacks; nothing, by default.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct FallbackReading {
-    pub(crate) value: Option<Arc<Fallback>>,
+/// What `state.json` says of one thing; nothing, by default.
+#[derive(Debug)]
+pub(crate) struct SettingReading<T> {
+    pub(crate) value: Option<Arc<T>>,
     stamp: Option<Stamp>,
     settled: bool,
 }
 
-impl FallbackReading {
+impl<T> SettingReading<T> {
     /// To be begun before the file is read.
     pub(crate) fn begin(path: &Path) -> Self {
         let stamp = Stamp::of(path);
@@ -66,6 +68,52 @@ impl FallbackReading {
             stamp,
             settled,
         }
+    }
+}
+
+impl<T> Default for SettingReading<T> {
+    fn default() -> Self {
+        Self {
+            value: None,
+            stamp: None,
+            settled: false,
+        }
+    }
+}
+
+impl<T> Clone for SettingReading<T> {
+    fn clone(&self) -> Self {
+        let (stamp, settled) = (self.stamp, self.settled);
+        Self {
+            value: self.value.clone(),
+            stamp,
+            settled,
+        }
+    }
+}
+
+/// What was read last of one thing in `state.json`.
+#[derive(Debug)]
+pub(crate) struct SettingMemory<T>(Mutex<Option<SettingReading<T>>>);
+
+impl<T> SettingMemory<T> {
+    /// What the file said, if it is still the same; one `stat`.
+    pub(crate) fn known(&self, path: &Path) -> Option<SettingReading<T>> {
+        let Ok(stamp) = stamp_of(path) else {
+            return Some(SettingReading::default());
+        };
+        let known = lock(&self.0).clone()?;
+        (known.settled && known.stamp == stamp).then_some(known)
+    }
+
+    pub(crate) fn keep(&self, reading: SettingReading<T>) {
+        *lock(&self.0) = Some(reading);
+    }
+}
+
+impl<T> Default for SettingMemory<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
     }
 }
 
@@ -96,19 +144,6 @@ impl Memory {
 
     pub(crate) fn keep_current(&self, reading: CurrentReading) {
         *lock(&self.current) = Some(reading);
-    }
-
-    /// What `state.json` said of fallbacks, if the file is still the same; one `stat`.
-    pub(crate) fn fallback(&self, path: &Path) -> Option<FallbackReading> {
-        let Ok(stamp) = stamp_of(path) else {
-            return Some(FallbackReading::default());
-        };
-        let known = lock(&self.fallback).clone()?;
-        (known.settled && known.stamp == stamp).then_some(known)
-    }
-
-    pub(crate) fn keep_fallback(&self, reading: FallbackReading) {
-        *lock(&self.fallback) = Some(reading);
     }
 }
 

@@ -23,6 +23,11 @@ impl Object {
         }
     }
 
+    /// A field's value as it stands.
+    pub(crate) fn raw(&self, name: &str) -> Option<&RawValue> {
+        self.0.get(name).map(Box::as_ref)
+    }
+
     pub(crate) fn remove(&mut self, name: &str) -> Option<Box<RawValue>> {
         self.0.shift_remove(name)
     }

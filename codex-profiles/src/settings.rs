@@ -3,8 +3,19 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::state::State;
+
+/// Fields that nobody sets, and nobody takes back, as a setting.
+const FACTS: [&str; 6] = [
+    "version",
+    "client_keys",
+    "profiles",
+    "attached",
+    "live_identity",
+    "shared_token",
+];
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +66,27 @@ impl State {
         self.fields.set("log_level", &level);
     }
 
+    /// Sets the names, besides those of loopback, that requests may be addressed to, from the
+    /// server's next start on.
+    pub fn set_allowed_hosts(&mut self, hosts: &[String]) {
+        self.fields.set("allowed_hosts", hosts);
+    }
+
+    /// Whether a field of this name is there, and not null.
+    #[must_use]
+    pub fn is_set(&self, setting: &str) -> bool {
+        let set: Option<&RawValue> = self.fields.raw(setting);
+        set.is_some_and(|value| value.get() != "null")
+    }
+
+    /// Takes the field of this name out, so that its default counts. What is no setting but a fact,
+    /// such as keys, profiles and an attachment, stays.
+    pub fn unset(&mut self, setting: &str) {
+        if !FACTS.contains(&setting) {
+            self.fields.remove(setting);
+        }
+    }
+
     /// The language of the page and the tray: a word for these, if one is set.
     #[must_use]
     pub fn language(&self) -> Option<String> {
@@ -88,5 +120,16 @@ mod tests {
         assert_eq!(state.language().as_deref(), Some("zh-CN"));
         State::update(&home, |state| state.fields.set("log_level", "loud")).unwrap();
         assert_eq!(State::load(&home).unwrap().log_level(), None);
+    }
+
+    #[test]
+    fn a_setting_is_taken_back_and_a_fact_is_not() {
+        let mut state =
+            State::parse(br#"{"listen":"x","log_level":null,"client_keys":[]}"#).unwrap();
+        let set = ["listen", "log_level", "client_keys", "language"].map(|it| state.is_set(it));
+        assert_eq!(set, [true, false, true, false]);
+        state.unset("listen");
+        state.unset("client_keys");
+        assert!(!state.is_set("listen") && state.is_set("client_keys"));
     }
 }

@@ -222,6 +222,7 @@ impl State {
         }
         self.rename_in_fallback(from, Some(to));
         self.rename_profile_of_keys(from, to);
+        self.rename_in_model_rules(from, to);
     }
 
     fn facts(&self, label: &str) -> Object {

@@ -34,6 +34,7 @@
 //! ┌ request id, trace ──────── tower-http ───  method, path, profile; never a query or a body
 //! │┌ gate ──────────────────── [gate] ───────  is this local client allowed?
 //! ││┌ list ─────────────────── [requests] ───  what is shown of it: when, who, how long, how it ended
+//! ││┌ model rules ──────────── [model_rules]   the profile that its model is for, where rules say so
 //! ││┌ route ────────────────── [route] ──────  which profile, and why
 //! ││┌ fallback ─────────────── [fallback] ───  another one, where a person has said so
 //! │││┌ errors ──────────────── [error] ──────  OpenAI-shaped, and whose they are
@@ -70,6 +71,7 @@ pub mod fallback;
 pub mod gate;
 pub mod json;
 pub mod meter;
+pub mod model_rules;
 pub mod models;
 pub mod parameters;
 pub mod requests;

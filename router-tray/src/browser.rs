@@ -3,7 +3,8 @@
 use webbrowser::{Browser, BrowserOptions};
 
 /// Whether there is a screen to show one on.
-pub(crate) fn has_screen() -> bool {
+#[must_use]
+pub fn has_screen() -> bool {
     let set =
         |name| std::env::var_os(name).is_some_and(|value: std::ffi::OsString| !value.is_empty());
     let has_screen = ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER"]
@@ -13,7 +14,7 @@ pub(crate) fn has_screen() -> bool {
 }
 
 /// Opens an address in it, and says whether that worked as far as can be told. Blocks for a moment.
-pub(crate) fn open(url: &str) -> bool {
+pub fn open(url: &str) -> bool {
     if !has_screen() {
         return false;
     }

@@ -4,12 +4,13 @@
 //! puts an icon, a window and notifications around the server that [`serving`] starts. All that is
 //! not about a terminal or a screen lives in the libraries.
 
-mod browser;
 mod cli;
 #[cfg(feature = "gui")]
 mod desktop;
 mod log;
+mod reloading;
 mod running;
+mod service;
 mod serving;
 
 use std::process::ExitCode;

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+#[cfg(any(unix, windows))]
+use codex_profiles::ListenAddress;
 use codex_profiles::{CodexHome, fs::read};
-use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use codex_proxy::control::ControlError;
+use reqwest::{ClientBuilder, Method, RequestBuilder, StatusCode, Url};
+use router_tray::browser;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use crate::{browser, cli::Failure};
+use crate::cli::Failure;
 
 /// A router on this machine answers at once, or is none.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -15,7 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A router that runs, and takes this home's control token.
 #[derive(Debug)]
 pub(crate) struct RunningRouter {
-    address: Url,
+    /// As it was announced.
+    address: String,
+    /// What requests are addressed to, over whatever leads there.
+    base: Url,
     token: SecretString,
     client: reqwest::Client,
 }
@@ -26,20 +33,22 @@ impl RunningRouter {
         let home = home.clone();
         let announced = tokio::task::spawn_blocking(move || announced(&home)).await;
         let (address, token) = announced.ok()??;
-        let builder = reqwest::Client::builder()
+        let (base, builder) = way_to(&address)?;
+        let builder = builder
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(PATIENCE);
         let router = Self {
             address,
+            base,
             token,
             client: builder.build().ok()?,
         };
         router.is_ours().await.then_some(router)
     }
 
-    /// Where it serves.
-    pub(crate) fn address(&self) -> &Url {
+    /// Where it serves: `http://127.0.0.1:9876`, `unix:/path` or `pipe:NAME`.
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
@@ -52,9 +61,14 @@ impl RunningRouter {
 
     /// A new address that opens the page, once.
     pub(crate) async fn link(&self) -> Result<String, Failure> {
+        if !self.address.starts_with("http://") {
+            return Err(Failure::because(ControlError::NotForBrowsers(
+                self.address.clone(),
+            )));
+        }
         let answer = self.ask(Method::POST, "api/link").send().await;
         let answer: Value = answer.map_err(lost)?.json().await.map_err(lost)?;
-        let origin = self.address.origin().ascii_serialization();
+        let origin = self.base.origin().ascii_serialization();
         let url = answer["url"].as_str().filter(|url| is_link(&origin, url));
         url.map(str::to_owned).ok_or_else(not_ours)
     }
@@ -70,6 +84,20 @@ impl RunningRouter {
         let url = link.clone();
         let opened = tokio::task::spawn_blocking(move || browser::open(&url)).await;
         Ok((!opened.unwrap_or(false)).then_some(link))
+    }
+
+    /// Changes settings, which count at once where they can.
+    pub(crate) async fn change_settings(&self, change: &Value) -> Result<(), Failure> {
+        let request = self.ask(Method::PATCH, "api/settings").json(change);
+        let answer = request.send().await.map_err(lost)?;
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        let told: Value = answer.json().await.unwrap_or_default();
+        let message = told["error"]["message"].as_str();
+        Err(Failure::because(message.unwrap_or(
+            "the router that runs did not take the change; the settings are as they were",
+        )))
     }
 
     async fn is_ours(&self) -> bool {
@@ -91,22 +119,43 @@ impl RunningRouter {
     }
 
     fn url(&self, path: &str) -> Url {
-        let mut url = self.address.clone();
+        let mut url = self.base.clone();
         url.set_path(path);
         url
     }
 }
 
 /// What a router that ran, or runs, has left in its files. Blocks.
-fn announced(home: &CodexHome) -> Option<(Url, SecretString)> {
+fn announced(home: &CodexHome) -> Option<(String, SecretString)> {
     let line = |path: std::path::PathBuf| {
         let text = String::from_utf8(read::bytes(&path).ok()?).ok()?;
         Some(text.trim().to_owned())
     };
     // In this order: a router that starts meanwhile has removed the address before its token is there.
     let token = line(home.control_token())?;
-    let address = Url::parse(&line(home.control_address())?).ok()?;
-    is_loopback(&address).then(|| (address, token.into()))
+    Some((line(home.control_address())?, token.into()))
+}
+
+/// What to connect to and how, if it is on this machine.
+fn way_to(address: &str) -> Option<(Url, ClientBuilder)> {
+    let builder = ClientBuilder::new();
+    #[cfg(unix)]
+    if let Ok(ListenAddress::Unix(path)) = address.parse() {
+        return Some((localhost()?, builder.unix_socket(path)));
+    }
+    #[cfg(windows)]
+    if let Ok(ListenAddress::Pipe(name)) = address.parse() {
+        let pipe = format!(r"\\.\pipe\{name}");
+        return Some((localhost()?, builder.windows_named_pipe(pipe)));
+    }
+    let address = Url::parse(address).ok()?;
+    is_loopback(&address).then_some((address, builder))
+}
+
+/// The name that a router answers to, over whatever it is reached.
+#[cfg(any(unix, windows))]
+fn localhost() -> Option<Url> {
+    Url::parse("http://localhost").ok()
 }
 
 /// The token leaves this machine for nobody.

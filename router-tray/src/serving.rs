@@ -1,17 +1,17 @@
 //! The server of this program, whatever front-end starts it.
 
 use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use codex_auth::Issuer;
-use codex_profiles::{CodexHome, ProfileStore};
+use codex_profiles::{CodexHome, ListenAddress, ProfileStore, State};
 use codex_proxy::{
     chat::ReasoningFormat,
     control::{Announcement, Control},
     requests::RequestLog,
-    server::{Bound, Server},
+    server::{Activated, Bound, Limits, Server},
     upstream::Targets,
     usage::UsagePoll,
 };
@@ -19,7 +19,11 @@ use codex_proxy::{
 use crate::{
     cli::{Failure, client, stop_signal},
     log,
+    reloading::Reloading,
 };
+
+/// What a service manager handed to this process.
+static HANDED: Mutex<Option<Activated>> = Mutex::new(None);
 
 /// A server that holds its address and does not serve yet.
 pub(crate) struct Serving {
@@ -28,13 +32,22 @@ pub(crate) struct Serving {
     control: Control,
     announcement: Option<Announcement>,
     usage: UsagePoll,
+    reloading: Reloading,
+}
+
+/// Prepares the process, which must have no more than one thread yet.
+pub(crate) fn prepare() -> Result<(), Failure> {
+    let handed = Activated::from_env().map_err(Failure::failed)?;
+    *HANDED.lock().unwrap_or_else(PoisonError::into_inner) = handed;
+    Ok(())
 }
 
 impl Serving {
-    /// Binds the address that is asked for, else the environment's, else the settings'.
+    /// Binds the address that is asked for, else takes the socket that was handed over, else binds
+    /// the environment's address, else the settings'.
     pub(crate) async fn start(
         home: &CodexHome,
-        listen: Option<SocketAddr>,
+        listen: Option<ListenAddress>,
     ) -> Result<Self, Failure> {
         let client = client::http_client()?;
         let store = client::store(home)?;
@@ -48,10 +61,10 @@ impl Serving {
             .sign_ins(client::issuer_client()?, Issuer::from_env())
             .set_log_level(Arc::new(log::set_level))
             .build();
-        let address = match listen {
-            Some(address) => address,
-            None => listen_address(&store).await?,
-        };
+        let handed = HANDED.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let handed = handed.filter(|_| listen.is_none());
+        let is_from_settings = listen.is_none() && handed.is_none() && given_address().is_none();
+        let state = store.state().await?;
         let server = Server::builder(store.clone())
             .control(control.clone())
             .request_log(requests)
@@ -61,10 +74,14 @@ impl Serving {
             .targets(targets)
             .reasoning(reasoning_format(&store).await?)
             .fallback(store.clone())
+            .model_rules(store.clone())
             .client_keys(store.clone())
-            .hosts(hosts(&store, address).await?)
+            .limits(limits(&state))
             .build()?;
-        let bound = server.bind(address).await?;
+        let (bound, address) = hold(server, handed, listen, &store).await?;
+        let hosts = hosts(state.allowed_hosts(), &address);
+        bound.handle().set_hosts(hosts);
+        let reloading = Reloading::new(home, bound.handle(), address, is_from_settings);
         let announcement = control.announce().await;
         let announcement = announcement.inspect_err(|error| {
             eprintln!("codex-router: other programs cannot find this router: {error}");
@@ -75,11 +92,12 @@ impl Serving {
             control,
             announcement: announcement.ok(),
             usage,
+            reloading,
         })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.bound.local_addr()
+    pub(crate) fn address(&self) -> &ListenAddress {
+        self.bound.address()
     }
 
     pub(crate) fn store(&self) -> &ProfileStore {
@@ -96,12 +114,14 @@ impl Serving {
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
         let upkeep = tokio::spawn(self.store.upkeep().run());
         let poll = tokio::spawn(self.usage.run());
+        let reloading = tokio::spawn(self.reloading.run());
         tokio::select! {
             () = self.bound.serve(stop) => {}
             () = second_stop_signal() => eprintln!("codex-router: streams under way were cut"),
         }
         upkeep.abort();
         poll.abort();
+        reloading.abort();
         withdraw(self.announcement).await;
         tokio::select! {
             () = self.control.finish_sign_ins() => {}
@@ -111,6 +131,25 @@ impl Serving {
         self.store.finish_refreshes().await;
         self.store.keep_usage().await;
     }
+}
+
+/// The server at its address, and what it was told to listen at.
+async fn hold(
+    server: Server,
+    handed: Option<Activated>,
+    listen: Option<ListenAddress>,
+    store: &ProfileStore,
+) -> Result<(Bound, ListenAddress), Failure> {
+    if let Some(handed) = handed {
+        let bound = server.adopt(handed).await?;
+        let address = bound.address().clone();
+        return Ok((bound, address));
+    }
+    let address = match listen {
+        Some(address) => address,
+        None => listen_address(store).await?,
+    };
+    Ok((server.bind(address.clone()).await?, address))
 }
 
 /// A clean end leaves no address behind that leads nowhere.
@@ -149,34 +188,46 @@ async fn reasoning_format(store: &ProfileStore) -> Result<ReasoningFormat, Failu
 }
 
 /// The names that clients in the network call, and the address itself.
-async fn hosts(store: &ProfileStore, address: SocketAddr) -> Result<Vec<String>, Failure> {
-    let mut hosts = store.state().await?.allowed_hosts();
-    let ip = address.ip();
-    if !ip.is_loopback() && !ip.is_unspecified() {
+pub(crate) fn hosts(mut hosts: Vec<String>, address: &ListenAddress) -> Vec<String> {
+    let ip = address.tcp().map(|address| address.ip());
+    if let Some(ip) = ip.filter(|ip| !ip.is_loopback() && !ip.is_unspecified()) {
         hosts.push(match ip {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
         });
     }
-    Ok(hosts)
+    hosts
 }
 
-/// The address that the environment names.
-pub(crate) fn listen_of_environment() -> Option<String> {
+/// Those that are set, and no more connections than the system allows.
+fn limits(state: &State) -> Limits {
+    let mut limits = Limits::default();
+    limits.connections = state.max_connections().unwrap_or(limits.connections);
+    limits.body_bytes = state.body_limit_bytes().unwrap_or(limits.body_bytes);
+    // Many systems start programs with few, and let them have more.
+    #[cfg(unix)]
+    if let Ok(descriptors) = rlimit::increase_nofile_limit(rlimit::INFINITY) {
+        return limits.within_descriptors(descriptors);
+    }
+    limits
+}
+
+/// The environment's address, if it names one.
+pub(crate) fn given_address() -> Option<String> {
     let given = std::env::var("CODEX_ROUTER_LISTEN").ok();
     given.filter(|text| !text.is_empty())
 }
 
 /// The environment's, else the settings'.
-pub(crate) async fn listen_address(store: &ProfileStore) -> Result<SocketAddr, Failure> {
-    let (address, place) = match listen_of_environment() {
+pub(crate) async fn listen_address(store: &ProfileStore) -> Result<ListenAddress, Failure> {
+    let (address, place) = match given_address() {
         Some(address) => (address, "CODEX_ROUTER_LISTEN"),
         None => (
             store.state().await?.listen(),
             "`listen` in router/state.json",
         ),
     };
-    let unusable = |_| Failure::usage(format!("{place} is not an address: {address}"));
+    let unusable = |error| Failure::usage(format!("{place} is not an address: {address}: {error}"));
     address.parse().map_err(unusable)
 }
 

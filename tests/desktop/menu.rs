@@ -145,3 +145,28 @@ async fn a_limit_that_begins_anew_is_shown_so_with_nobody_at_work() {
     let anew = format!("{WORK} · 5h ? · weekly 12%");
     session.ask(&["expect", &anew, "--wait", "10"]);
 }
+
+#[tokio::test]
+async fn attaching_codex_is_a_check_mark_and_taking_it_off_leaves_its_settings_as_they_were() {
+    const BEFORE: &str = "# mine\nmodel = \"gpt-5.5\"\n";
+    let session = Session::of_two_accounts().await;
+    let config = session.home.path("config.toml");
+    let read = || fs::read_to_string(&config).unwrap();
+    write(&config, BEFORE);
+    session.shows("Attach Codex", &["--unchecked"]);
+    session.click("Attach Codex");
+    session.shows("Attach Codex", &["--checked"]);
+    let url = session.url("/v1");
+    assert!(
+        read().contains(&format!("openai_base_url = \"{url}\"")),
+        "{}",
+        read()
+    );
+    session.click("Attach Codex");
+    session.shows("Attach Codex", &["--unchecked"]);
+    assert_eq!(read(), BEFORE);
+
+    let attached = session.home.run(&["attach"]);
+    assert_eq!(attached.code, Some(0), "{attached:?}");
+    session.shows("Attach Codex", &["--checked"]);
+}

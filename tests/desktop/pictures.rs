@@ -116,6 +116,40 @@ async fn the_panel_draws_the_icon_and_its_menu() {
 }
 
 #[tokio::test]
+async fn an_open_window_follows_the_desktop_into_the_dark() {
+    let session = furnished(Desk::default(), "en").await;
+    session.ask(&["scheme", "light"]);
+    session.ask(&["activate"]);
+    session.has_window();
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("window.png");
+    let brightness = async || {
+        let path = file.to_str().unwrap();
+        session.ask(&["screenshot", path, "--window", "Codex Router"]);
+        let mut look = Command::new("identify");
+        let told = look.args(["-format", "%[fx:mean]", path]).output().unwrap();
+        let mean: f64 = String::from_utf8(told.stdout).unwrap().parse().unwrap();
+        mean
+    };
+    let becomes = async |wanted: &str, is: fn(f64) -> bool| {
+        for _ in 0..60 {
+            if is(brightness().await) {
+                return;
+            }
+        }
+        panic!("not {wanted}: {}", brightness().await);
+    };
+    becomes("light", |mean| mean > 0.7).await;
+    session.ask(&["scheme", "dark"]);
+    becomes("dark", |mean| mean < 0.3).await;
+    // A new one is dark from the beginning.
+    session.close_window();
+    session.ask(&["activate"]);
+    session.has_window();
+    becomes("dark", |mean| mean < 0.3).await;
+}
+
+#[tokio::test]
 async fn the_window_draws_the_page() {
     for (dark, language, name) in [
         (false, "en", "window"),

@@ -1,8 +1,9 @@
 //! A display, a session bus and a panel, with the program in the middle.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     net::SocketAddr,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
@@ -63,6 +64,11 @@ impl Session {
     }
 
     pub(crate) async fn start(home: Home, fake: FakeOpenAi, desk: Desk) -> Self {
+        Self::of(&desktop_binary(), home, fake, desk).await
+    }
+
+    /// Of a program that need not be where it was built.
+    pub(crate) async fn of(program: &Path, home: Home, fake: FakeOpenAi, desk: Desk) -> Self {
         static SESSIONS: AtomicUsize = AtomicUsize::new(0);
         let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
         let name = format!("desktop-{}-{number}", std::process::id());
@@ -72,7 +78,7 @@ impl Session {
             .args(["--timeout", "170", "--screen", "1180x860"])
             .args(desk.dark.then_some("--dark"))
             .arg("--")
-            .arg(desktop_binary())
+            .arg(program)
             .env("LANG", desk.locale)
             .envs(environment(&home, &fake));
         let mut probe = probe.spawn().unwrap();
@@ -102,15 +108,20 @@ impl Session {
         }
     }
 
+    /// An address of the router.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     pub(crate) fn say(&self, said: &str) -> RequestBuilder {
-        let url = format!("http://{}/v1/chat/completions", self.address);
+        let url = self.url("/v1/chat/completions");
         self.client.post(url).json(&chat(said))
     }
 
     pub(crate) fn say_streaming(&self, said: &str) -> RequestBuilder {
         let mut body = chat(said);
         body["stream"] = true.into();
-        let url = format!("http://{}/v1/chat/completions", self.address);
+        let url = self.url("/v1/chat/completions");
         self.client.post(url).json(&body)
     }
 
@@ -179,11 +190,29 @@ impl Session {
         self.state()["app"]["pid"].to_string()
     }
 
-    /// What it holds in memory, without what is shared, in kibibytes.
-    #[track_caller]
-    pub(crate) fn memory(&self) -> u64 {
+    /// What it holds in memory once it is the only process, in kibibytes; what is shared counts in
+    /// part.
+    pub(crate) async fn memory_alone(&self) -> u64 {
+        let memory = || -> Value { serde_json::from_str(&self.ask(&["rss"])).unwrap() };
+        let is_alone = || memory()["processes"].as_array().unwrap().len() == 1;
+        until("the processes of the window to end", is_alone).await;
+        memory()["total_pss"].as_u64().unwrap()
+    }
+
+    /// The process of the window, if there is one.
+    pub(crate) fn window_process(&self) -> Option<String> {
         let memory: Value = serde_json::from_str(&self.ask(&["rss"])).unwrap();
-        memory["total_pss"].as_u64().unwrap()
+        let processes = memory["processes"].as_array().unwrap();
+        // The system cuts names off after fifteen bytes.
+        let window = processes.iter().find(|it| it["name"] == "codex-router-wi");
+        window.map(|window| window["pid"].to_string())
+    }
+
+    /// What the browser was opened at, line by line.
+    pub(crate) fn opened_in_browser(&self) -> Vec<String> {
+        let opened = fs::read_to_string(self.home.path("person/opened"));
+        let opened = opened.unwrap_or_default();
+        opened.lines().map(str::to_owned).collect()
     }
 
     /// All that was printed so far.
@@ -244,13 +273,18 @@ pub(crate) fn two_accounts(fake: &FakeOpenAi) -> Home {
 pub(crate) fn environment(home: &Home, fake: &FakeOpenAi) -> Vec<(String, PathBuf)> {
     let person = home.path("person");
     fs::create_dir_all(&person).unwrap();
+    let browser = person.join("browser");
+    if !browser.exists() {
+        fs::write(&browser, "#!/bin/sh\necho \"$1\" >>\"$HOME/opened\"\n").unwrap();
+        fs::set_permissions(&browser, Permissions::from_mode(0o755)).unwrap();
+    }
     let fake = fake.environment().into_iter();
     let fake = fake.map(|(name, value)| (name.to_owned(), value.into()));
     let own = [
         ("CODEX_HOME", home.path("")),
         ("CODEX_ROUTER_LISTEN", "127.0.0.1:0".into()),
         ("HOME", person),
-        ("BROWSER", "true".into()),
+        ("BROWSER", browser),
     ];
     fake.chain(own.map(|(name, value)| (name.to_owned(), value)))
         .collect()

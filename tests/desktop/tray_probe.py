@@ -250,6 +250,50 @@ def notes_main(address):
 
 
 # --------------------------------------------------------------------------
+# the settings of the desktop: light or dark
+# --------------------------------------------------------------------------
+
+PORTAL = "org.freedesktop.portal.Desktop"
+PORTAL_PATH = "/org/freedesktop/portal/desktop"
+SETTINGS_IFACE = "org.freedesktop.portal.Settings"
+SCHEME = ("org.freedesktop.appearance", "color-scheme")
+PORTAL_XML = """<node><interface name="org.freedesktop.portal.Settings">
+<method name="Read"><arg type="s" direction="in"/><arg type="s" direction="in"/>
+<arg type="v" direction="out"/></method>
+<signal name="SettingChanged"><arg type="s"/><arg type="s"/><arg type="v"/></signal>
+</interface><interface name="probe.Settings">
+<method name="Set"><arg type="u" direction="in"/></method>
+</interface></node>"""
+
+
+def portal_main(address):
+    """Serve the settings portal until the bus goes away."""
+    bus = connect(address)
+    loop = GLib.MainLoop()
+    scheme = [0]
+
+    def on_call(_bus, _sender, _path, _iface, method, params, invocation):
+        if method == "Set":
+            scheme[:] = params.unpack()
+            value = GLib.Variant("(ssv)", (*SCHEME, GLib.Variant("u", scheme[0])))
+            bus.emit_signal(None, PORTAL_PATH, SETTINGS_IFACE, "SettingChanged", value)
+            invocation.return_value(None)
+        elif params.unpack() == SCHEME:
+            value = GLib.Variant("v", GLib.Variant("u", scheme[0]))
+            invocation.return_value(GLib.Variant("(v)", (value,)))
+        else:
+            invocation.return_dbus_error("org.freedesktop.portal.Error.NotFound", "no such setting")
+
+    for interface in Gio.DBusNodeInfo.new_for_xml(PORTAL_XML).interfaces:
+        bus.register_object(PORTAL_PATH, interface, on_call, None, None)
+    bus.connect("closed", lambda *_: loop.quit())
+    Gio.bus_own_name_on_connection(bus, PORTAL, Gio.BusNameOwnerFlags.NONE, None,
+                                   lambda *_: loop.quit())
+    GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGTERM, loop.quit)
+    loop.run()
+
+
+# --------------------------------------------------------------------------
 # run: the session
 # --------------------------------------------------------------------------
 
@@ -430,6 +474,11 @@ class Session:
                                  self.env["DBUS_SESSION_BUS_ADDRESS"]])
         self.until("notifications are taken", lambda: self.has_owner(NOTES), 10, ("notes", p))
 
+    def start_portal(self):
+        p = self.spawn("portal", [sys.executable, os.path.abspath(__file__), "_portal",
+                                  self.env["DBUS_SESSION_BUS_ADDRESS"]])
+        self.until("settings are told", lambda: self.has_owner(PORTAL), 10, ("portal", p))
+
     def start_wm(self):
         if self.args.wm == "none":
             return
@@ -480,6 +529,7 @@ class Session:
         self.start_bus()
         self.start_wm()
         self.start_notes()
+        self.start_portal()
         self.start_host()
 
     def stragglers(self):
@@ -824,6 +874,13 @@ def cmd_click_note(args):
     return 0
 
 
+def cmd_scheme(args):
+    """Set the desktop to light or dark, as a person does in its settings."""
+    _, bus = with_bus(args)
+    call(bus, PORTAL, PORTAL_PATH, "probe.Settings", "Set", "(u)", ({"dark": 1, "light": 2}[args.scheme],))
+    return 0
+
+
 def cmd_activate(args):
     _, bus = with_bus(args)
     item, _ = pick_item(bus, args)
@@ -884,10 +941,7 @@ def cmd_screenshot(args):
     env = session_env(st)
     target = "root"
     if args.window:
-        ids = [w["id"] for w in windows(st) if args.window in w["title"]]
-        if not ids:
-            raise Fail(f"no visible window whose title has {args.window!r}")
-        target = str(ids[0])
+        target = str(window_of(st, args.window, args.wait))
     if not shutil.which("import"):
         raise Fail("import is missing (apt-get install imagemagick)", 2)
     r = subprocess.run(["import", "-silent", "-window", target, args.file], env=env, timeout=30,
@@ -908,6 +962,17 @@ def windows(st):
             out.append({"id": int(wid), "title": name, "x": int(geo["X"]), "y": int(geo["Y"]),
                         "width": int(geo["WIDTH"]), "height": int(geo["HEIGHT"])})
     return out
+
+
+def window_of(st, title, patience):
+    """The window with this in its title. While the window manager puts its frame around a window,
+    that is not visible."""
+    end = time.monotonic() + patience
+    while not (ids := [w["id"] for w in windows(st) if title in w["title"]]):
+        if time.monotonic() >= end:
+            raise Fail(f"no visible window whose title has {title!r}")
+        time.sleep(0.1)
+    return ids[0]
 
 
 def cmd_windows(args):
@@ -973,13 +1038,7 @@ def ask_to_close(display, wid):
 def cmd_close_window(args):
     """Ask a window to close, as its close button does."""
     st = load_state(args)
-    end = time.monotonic() + args.wait
-    # While the window manager puts its frame around a window, that is not visible.
-    while not (ids := [w["id"] for w in windows(st) if args.title in w["title"]]):
-        if time.monotonic() >= end:
-            raise Fail(f"no visible window whose title has {args.title!r}")
-        time.sleep(0.1)
-    ask_to_close(st["env"]["DISPLAY"], ids[0])
+    ask_to_close(st["env"]["DISPLAY"], window_of(st, args.title, args.wait))
     return 0
 
 
@@ -1083,6 +1142,8 @@ def parser():
     p.add_argument("--disabled", action="store_true")
     p = add("notes", cmd_notes, "print the notifications as JSON; with TITLE wait for one")
     p.add_argument("title", nargs="?")
+    p = add("scheme", cmd_scheme, "set the desktop to light or dark")
+    p.add_argument("scheme", choices=["light", "dark"])
     p = add("click-note", cmd_click_note, "click a notification")
     p.add_argument("id", type=int)
     p = add("activate", cmd_activate, "left-click the icon by D-Bus (Activate)", item=True)
@@ -1116,6 +1177,8 @@ def main():
         return watcher_main(sys.argv[2]) or 0
     if len(sys.argv) == 3 and sys.argv[1] == "_notes":
         return notes_main(sys.argv[2]) or 0
+    if len(sys.argv) == 3 and sys.argv[1] == "_portal":
+        return portal_main(sys.argv[2]) or 0
     args = parser().parse_args()
     try:
         return args.func(args)

@@ -34,6 +34,10 @@ fn limit_of_work() -> Fault {
 
 impl World {
     /// Sets it as the program itself does, under its lock: it may be writing too.
+    pub(crate) async fn fallback_to(&self, profile: &str) {
+        self.set(json!({"profiles": [profile]})).await;
+    }
+
     async fn set(&self, fallback: Value) {
         let fallback: Fallback = serde_json::from_value(fallback).unwrap();
         let store = ProfileStore::open(CodexHome::at(self.home.path(""))).unwrap();

@@ -245,6 +245,11 @@ impl Router {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to stop, as a service manager does.
     pub(crate) fn terminate(&self) {
         let pid = self.child.id().to_string();

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod attaching;
+mod attacks;
 mod bad_requests;
 mod broken_profiles;
 mod chat;
@@ -10,6 +11,7 @@ mod client_keys;
 mod codex_client;
 mod command_line;
 mod completions;
+mod config;
 mod control;
 mod conversation;
 #[cfg(unix)]
@@ -21,16 +23,21 @@ mod gate;
 mod harness;
 mod keeping;
 mod keyring;
+mod limits;
+mod listening;
 mod model_list;
+mod model_rules;
 mod other_paths;
 mod profile_names;
 mod refreshing;
+mod reloading;
 mod removing;
 mod request_list;
 mod responses;
 mod responses_state;
 mod running;
 mod secrets;
+mod service;
 mod signing_in;
 mod signing_out;
 mod switching;

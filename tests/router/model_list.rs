@@ -140,7 +140,7 @@ async fn served_here(home: &Home, fake: &FakeOpenAi) -> String {
     let store = ProfileStore::open(CodexHome::at(home.path(""))).unwrap();
     let server = Server::builder(store).targets(targets).build().unwrap();
     let bound = server.bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let url = format!("http://{}/v1/models", bound.local_addr());
+    let url = format!("{}/v1/models", bound.address().url());
     tokio::spawn(bound.serve(std::future::pending()));
     url
 }

@@ -64,9 +64,9 @@ impl Listed {
             .request_log(log.clone())
             .build()
             .unwrap();
-        let bound = server.bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let bound = server.bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         Self {
-            address: bound.local_addr(),
+            address: bound.local_addr().unwrap(),
             serving: tokio::spawn(bound.serve(std::future::pending())),
             client: client(),
             fake,

@@ -41,29 +41,36 @@ where
     ///
     /// # Errors
     /// Those of the body.
-    pub async fn buffer(mut body: B, limit: usize) -> Result<Self, BoxError> {
-        let mut read = VecDeque::new();
-        let mut read_bytes = 0;
-        while let Some(frame) = body.frame().await {
+    pub async fn buffer(body: B, limit: usize) -> Result<Self, BoxError> {
+        let mut body = Self::unread(body);
+        while body.read_more(limit).await?.is_some() {}
+        Ok(body)
+    }
+
+    /// Reads the next piece and keeps it: nothing at the end, and once more than `limit` bytes are
+    /// kept. Trailers are dropped.
+    ///
+    /// # Errors
+    /// Those of the body.
+    pub(crate) async fn read_more(&mut self, limit: usize) -> Result<Option<Bytes>, BoxError> {
+        while let Some(body) = self
+            .rest
+            .as_mut()
+            .filter(|_| self.read_bytes <= limit as u64)
+        {
+            let Some(frame) = body.frame().await else {
+                self.rest = None;
+                break;
+            };
             let Ok(mut data) = frame.map_err(Into::into)?.into_data() else {
                 continue;
             };
             let data = data.copy_to_bytes(data.remaining());
-            read_bytes += data.len() as u64;
-            read.push_back(data);
-            if read_bytes > limit as u64 {
-                return Ok(Self {
-                    read,
-                    read_bytes,
-                    rest: Some(body),
-                });
-            }
+            self.read_bytes += data.len() as u64;
+            self.read.push_back(data.clone());
+            return Ok(Some(data));
         }
-        Ok(Self {
-            read,
-            read_bytes,
-            rest: None,
-        })
+        Ok(None)
     }
 
     /// A second copy, if the body was read to its end. Shares the bytes.

@@ -45,7 +45,8 @@ impl ChatCompletionsLayer {
         }
     }
 
-    /// Shows reasoning in another way.
+    /// Shows reasoning in another way, but for a request that has a [`ReasoningFormat`] in its
+    /// extensions.
     #[must_use]
     pub fn with_reasoning(self, reasoning: ReasoningFormat) -> Self {
         Self { reasoning, ..self }
@@ -147,12 +148,14 @@ where
 {
     let (mut head, body) = request.into_parts();
     require_plain(&head.headers)?;
+    let reasoning = head.extensions.get().copied();
+    let reasoning = reasoning.unwrap_or(settings.reasoning);
     let body = read_body(body, settings.body_limit_bytes).await?;
     let Translated {
         body: translated,
         answer: options,
         dropped,
-    } = translate(&body, settings.reasoning)?;
+    } = translate(&body, reasoning)?;
     // A history is kept once in memory while its answer streams, not twice.
     drop(body);
     to_responses(&mut head);
@@ -160,7 +163,7 @@ where
         ControlFlow::Continue(answer) => answer,
         ControlFlow::Break(error) => return Ok(error.map(TranslatedBody::untouched)),
     };
-    let body = answer_body(body, &options, settings.reasoning).await?;
+    let body = answer_body(body, &options, reasoning).await?;
     Ok(Response::from_parts(head, body))
 }
 

@@ -14,7 +14,7 @@ use super::{
 
 /// Where a router serves and the token that it wants, in files that only the person can read.
 /// [`withdraw`](Self::withdraw) removes them, unless they are another router's by now.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "the files stay until they are withdrawn"]
 pub struct Announcement {
     token: PathBuf,
@@ -49,10 +49,22 @@ impl Announcement {
         written
     }
 
+    /// Says another address of the same router, if the files are still its own. Blocks.
+    pub(super) fn move_to(&self, address: &str) -> io::Result<()> {
+        if self.is_ours() {
+            atomic::replace(&self.address, line(address).as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn is_ours(&self) -> bool {
+        let is_ours = |bytes: Vec<u8>| self.digest.is_of(String::from_utf8_lossy(&bytes).trim());
+        read::bytes(&self.token).is_ok_and(is_ours)
+    }
+
     /// Removes the files, if they are still ours. Blocks.
     pub fn withdraw(self) {
-        let is_ours = |bytes: Vec<u8>| self.digest.is_of(String::from_utf8_lossy(&bytes).trim());
-        if !read::bytes(&self.token).is_ok_and(is_ours) {
+        if !self.is_ours() {
             return;
         }
         // What stays leads nowhere: the next router replaces it.

@@ -49,6 +49,13 @@ pub enum ControlError {
     /// Nobody has said where this router serves.
     #[error("this router has no address yet")]
     NoAddress,
+    /// The page is for browsers, which open neither Unix sockets nor pipes. Use the command line, or
+    /// listen at an IP address.
+    #[error(
+        "a browser cannot open {0}: the page is there where the router listens at an IP address, \
+         such as 127.0.0.1:9876"
+    )]
+    NotForBrowsers(String),
     /// There is no such sign-in, or no longer.
     #[error("there is no such sign-in: begin a new one")]
     NoSuchSignIn,
@@ -101,6 +108,7 @@ impl From<ControlError> for ApiError {
             ControlError::Attach(error) => refused(409, "not_attached", error.to_string()),
             ControlError::Usage(error) => of_usage(error),
             ControlError::NoAddress => failed(503, "no_address", error.to_string()),
+            ControlError::NotForBrowsers(_) => refused(409, "not_for_browsers", error.to_string()),
             ControlError::NoSuchSignIn => refused(404, "no_such_sign_in", error.to_string()),
             ControlError::Paste(PasteError::Ended) => {
                 refused(409, "sign_in_ended", error.to_string())

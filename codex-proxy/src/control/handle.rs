@@ -1,6 +1,6 @@
 use std::{
     fmt, io,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
 };
 
 use codex_auth::Issuer;
@@ -27,7 +27,9 @@ pub struct Control {
 pub(super) struct Inner {
     pub(super) store: ProfileStore,
     pub(super) access: Access,
-    address: OnceLock<String>,
+    address: RwLock<String>,
+    /// Where it was announced, if it was.
+    announced: Mutex<Option<Announcement>>,
     desktop: OnceLock<Arc<dyn Desktop>>,
     pub(super) sign_ins: SignIns,
     pub(super) usage: Option<UsagePoll>,
@@ -69,16 +71,36 @@ impl Control {
         }
     }
 
-    /// Says where the server is, such as `http://127.0.0.1:9876`. Only the first one counts; a
+    /// Says where the server is, such as `http://127.0.0.1:9876`. A
     /// [`Server`](crate::server::Server) that binds says it itself.
     pub fn set_address(&self, address: String) {
-        let _ = self.inner.address.set(address);
+        let mut now = (self.inner.address.write()).unwrap_or_else(PoisonError::into_inner);
+        *now = address;
     }
 
     /// Where the server is; empty as long as nobody has said it.
     #[must_use]
-    pub fn address(&self) -> &str {
-        self.inner.address.get().map_or("", String::as_str)
+    pub fn address(&self) -> String {
+        let address = self.inner.address.read();
+        address.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The server is elsewhere from now on, and so says the file by which programs find it.
+    pub(crate) async fn move_to(&self, address: String) {
+        self.set_address(address.clone());
+        let announced = self.announced().clone();
+        let Some(announcement) = announced else {
+            return;
+        };
+        let moving = spawn_blocking(move || announcement.move_to(&address)).await;
+        if let Err(error) = moving.map_err(io::Error::other).flatten() {
+            tracing::warn!(%error, "other programs do not find the router at its new address");
+        }
+        self.changed();
+    }
+
+    fn announced(&self) -> MutexGuard<'_, Option<Announcement>> {
+        (self.inner.announced.lock()).unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says what desktop there is around the server. Only the first one counts.
@@ -96,7 +118,9 @@ impl Control {
         let control = self.clone();
         let making = spawn_blocking(move || {
             let Inner { store, access, .. } = &*control.inner;
-            Announcement::make(store.home(), access, control.address())
+            let made = Announcement::make(store.home(), access, &control.address())?;
+            *control.announced() = Some(made.clone());
+            Ok(made)
         });
         making.await.map_err(io::Error::other)?
     }
@@ -105,11 +129,16 @@ impl Control {
     /// the logins what the person can.
     ///
     /// # Errors
-    /// [`ControlError::NoRandomness`].
+    /// [`ControlError::NoRandomness`]; [`ControlError::NotForBrowsers`] where the server listens at
+    /// a Unix socket or a pipe.
     pub fn link(&self) -> Result<String, ControlError> {
+        let address = self.address();
+        if !address.is_empty() && !address.starts_with("http://") {
+            return Err(ControlError::NotForBrowsers(address));
+        }
         let secret = self.inner.access.new_link();
         let secret = secret.map_err(ControlError::NoRandomness)?;
-        Ok(format!("{}/#link={}", self.address(), secret.expose()))
+        Ok(format!("{address}/#link={}", secret.expose()))
     }
 
     /// Everything at this moment.
@@ -121,7 +150,7 @@ impl Control {
         let removed = store.removed().await?;
         Ok(Overview {
             version: env!("CARGO_PKG_VERSION"),
-            address: self.address().to_owned(),
+            address: self.address(),
             logins: store.report().await?,
             removed: removed.into_iter().map(Into::into).collect(),
             attachment: self.attachment_view().await,
@@ -222,7 +251,8 @@ impl ControlBuilder {
         let inner = Inner {
             store: self.store,
             access: Access::default(),
-            address: OnceLock::new(),
+            address: RwLock::default(),
+            announced: Mutex::default(),
             desktop: OnceLock::new(),
             sign_ins: self.sign_ins,
             usage: self.usage,

@@ -15,9 +15,9 @@
 //! let control = Control::new(store.clone());
 //! let server = Server::builder(store).control(control.clone()).build()?;
 //! let bound = server.bind("127.0.0.1:0".parse()?).await?;
-//! assert_eq!(control.address(), format!("http://{}", bound.local_addr()));
+//! assert_eq!(control.address(), bound.address().url());
 //! // Whoever opens this address, once, may use the page.
-//! assert!(control.link()?.starts_with(control.address()));
+//! assert!(control.link()?.starts_with(&control.address()));
 //! # Ok(())
 //! # }
 //! ```
@@ -31,6 +31,7 @@
 mod access;
 mod announcement;
 mod attachment;
+mod catalogue;
 mod change;
 mod desktop;
 mod error;
@@ -49,6 +50,7 @@ mod view;
 
 pub use announcement::Announcement;
 pub use attachment::AttachmentReport;
+pub use catalogue::{Counts, SETTINGS, Setting, SettingEntry};
 pub use change::Change;
 pub use desktop::Desktop;
 pub use error::ControlError;

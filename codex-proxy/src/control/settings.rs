@@ -1,14 +1,17 @@
 //! Settings as the page shows and changes them.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use codex_auth::text::printable;
-use codex_profiles::{Fallback, LogLevel, State};
+use codex_profiles::{Fallback, ListenAddress, LogLevel, ModelRules, State};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{Change, Control, ControlError, Language};
+use super::{
+    Change, Control, ControlError, Language,
+    catalogue::{allowed, host_names},
+};
 use crate::chat::ReasoningFormat;
 
 /// Whoever asks more often is not told more.
@@ -39,13 +42,19 @@ pub struct Settings {
     /// Who serves when the current profile cannot.
     #[schema(value_type = Option<Object>)]
     pub fallback: Option<Fallback>,
+    /// Which profile serves which model.
+    #[schema(value_type = Vec<Object>)]
+    pub model_rules: ModelRules,
+    /// The names, besides those of loopback, that requests may be addressed to, from the next start
+    /// on.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// What is to be set; what is missing stays as it is.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SettingsChange {
     /// See [`Settings`].
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<ListenAddress>,
     /// See [`Settings`]; 30 seconds to a day.
     pub refresh_interval_seconds: Option<u64>,
     /// See [`Settings`].
@@ -58,6 +67,10 @@ pub struct SettingsChange {
     pub language: Option<Language>,
     /// See [`Settings`].
     pub fallback: Change<Fallback>,
+    /// See [`Settings`].
+    pub model_rules: Option<ModelRules>,
+    /// See [`Settings`].
+    pub allowed_hosts: Option<Vec<String>>,
 }
 
 impl Control {
@@ -88,7 +101,7 @@ impl Control {
 }
 
 impl Settings {
-    fn of(state: &State, listen_now: String) -> Self {
+    pub(super) fn of(state: &State, listen_now: String) -> Self {
         let reasoning = state.reasoning_format();
         let reasoning = reasoning.and_then(|word| word.parse::<ReasoningFormat>().ok());
         Self {
@@ -100,6 +113,8 @@ impl Settings {
             log_level: state.log_level(),
             language: Language::of(state),
             fallback: state.fallback(),
+            model_rules: state.model_rules(),
+            allowed_hosts: state.allowed_hosts(),
         }
     }
 }
@@ -112,22 +127,15 @@ impl SettingsChange {
     pub fn parse(mut fields: Map<String, Value>) -> Result<Self, ControlError> {
         let fields = &mut fields;
         let change = Self {
-            listen: take(fields, "listen", "an address such as 127.0.0.1:9876")?,
-            refresh_interval_seconds: take(
-                fields,
-                "refresh_interval_seconds",
-                "a number of seconds",
-            )?,
-            auto_refresh_enabled: take(fields, "auto_refresh_enabled", "true or false")?,
+            listen: take(fields, "listen")?,
+            refresh_interval_seconds: take(fields, "refresh_interval_seconds")?,
+            auto_refresh_enabled: take(fields, "auto_refresh_enabled")?,
             reasoning_format: reasoning_format(fields)?,
-            log_level: take(
-                fields,
-                "log_level",
-                "null, error, warn, info, debug or trace",
-            )?
-            .unwrap_or_default(),
-            language: take(fields, "language", "auto, en or zh-CN")?,
-            fallback: fallback(fields)?,
+            log_level: take(fields, "log_level")?.unwrap_or_default(),
+            language: take(fields, "language")?,
+            fallback: explained(fields, "fallback")?.unwrap_or_default(),
+            model_rules: explained(fields, "model_rules")?,
+            allowed_hosts: allowed_hosts(fields)?,
         };
         if let Some(unknown) = fields.keys().next() {
             return Err(ControlError::invalid(
@@ -146,8 +154,8 @@ impl SettingsChange {
             let message = format!("it is {SHORTEST_INTERVAL} to {LONGEST_INTERVAL} seconds");
             return Err(ControlError::invalid("refresh_interval_seconds", message));
         }
-        match self.listen {
-            Some(address) if !address.ip().is_loopback() => Err(ControlError::invalid(
+        match &self.listen {
+            Some(address) if !address.is_local() => Err(ControlError::invalid(
                 "listen",
                 "the router serves this machine alone: use a loopback address",
             )),
@@ -155,7 +163,8 @@ impl SettingsChange {
         }
     }
 
-    fn apply(self, state: &mut State) {
+    /// Writes it into the settings.
+    pub fn apply(self, state: &mut State) {
         if let Some(address) = self.listen {
             state.set_listen(&address.to_string());
         }
@@ -177,6 +186,12 @@ impl SettingsChange {
         if let Some(fallback) = self.fallback.written() {
             state.set_fallback(fallback.as_ref());
         }
+        if let Some(rules) = self.model_rules {
+            state.set_model_rules(&rules);
+        }
+        if let Some(hosts) = self.allowed_hosts {
+            state.set_allowed_hosts(&hosts);
+        }
     }
 }
 
@@ -184,36 +199,47 @@ fn reasoning_format(
     fields: &mut Map<String, Value>,
 ) -> Result<Option<ReasoningFormat>, ControlError> {
     let name = "reasoning_format";
-    let expected = "reasoning_content, none or think-tags";
-    let word: Option<String> = take(fields, name, expected)?;
-    let parse = |word: String| word.parse().map_err(|_| not(name, expected));
+    let word: Option<String> = take(fields, name)?;
+    let parse = |word: String| word.parse().map_err(|_| not_allowed(name));
     word.map(parse).transpose()
 }
 
-/// With what is wrong about it, since there is more than one thing.
-fn fallback(fields: &mut Map<String, Value>) -> Result<Change<Fallback>, ControlError> {
-    let Some(value) = fields.remove("fallback") else {
-        return Ok(Change::Keep);
+fn allowed_hosts(fields: &mut Map<String, Value>) -> Result<Option<Vec<String>>, ControlError> {
+    let name = "allowed_hosts";
+    let hosts: Option<Vec<String>> = take(fields, name)?;
+    let parse = |hosts| host_names(hosts).ok_or_else(|| not_allowed(name));
+    hosts.map(parse).transpose()
+}
+
+/// With what is wrong about it, where that can be more than one thing.
+fn explained<T: DeserializeOwned>(
+    fields: &mut Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<T>, ControlError> {
+    let Some(value) = fields.remove(name) else {
+        return Ok(None);
     };
-    let fallback = serde_json::from_value(value);
-    fallback.map_err(|error| ControlError::invalid("fallback", printable(&error.to_string(), 200)))
+    let told = |error: serde_json::Error| {
+        let wrong = printable(&error.to_string(), 200);
+        ControlError::invalid(name, format!("it is {}: {wrong}", allowed(name)))
+    };
+    serde_json::from_value(value).map(Some).map_err(told)
 }
 
 /// A field's value, if it is there; never a null that the type does not know.
 fn take<T: DeserializeOwned>(
     fields: &mut Map<String, Value>,
     name: &'static str,
-    expected: &str,
 ) -> Result<Option<T>, ControlError> {
     let Some(value) = fields.remove(name) else {
         return Ok(None);
     };
     let value = serde_json::from_value(value);
-    value.map(Some).map_err(|_| not(name, expected))
+    value.map(Some).map_err(|_| not_allowed(name))
 }
 
-fn not(name: &'static str, expected: &str) -> ControlError {
-    ControlError::invalid(name, format!("it is {expected}"))
+fn not_allowed(name: &'static str) -> ControlError {
+    ControlError::invalid(name, format!("it is {}", allowed(name)))
 }
 
 #[cfg(test)]
@@ -261,6 +287,13 @@ mod tests {
             (
                 json!({"fallback": {"profiles": ["a"], "no": 1}}),
                 "fallback",
+            ),
+            (json!({"model_rules": null}), "model_rules"),
+            (json!({"model_rules": [{"model": "m"}]}), "model_rules"),
+            (json!({"allowed_hosts": "mini.lan"}), "allowed_hosts"),
+            (
+                json!({"allowed_hosts": ["http://mini.lan"]}),
+                "allowed_hosts",
             ),
             (json!({"lsten": "127.0.0.1:1"}), "lsten"),
         ] {

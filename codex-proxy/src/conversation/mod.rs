@@ -52,3 +52,4 @@ mod travel;
 
 pub use layer::{Conversation, ConversationLayer};
 pub(crate) use passage::Passage;
+pub(crate) use threads::thread_of;

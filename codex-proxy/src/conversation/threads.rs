@@ -49,7 +49,7 @@ impl Threads {
 }
 
 /// What Codex calls the conversation a request belongs to. *Source:* wire reference 5.3.
-pub(super) fn thread_of(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn thread_of(headers: &HeaderMap) -> Option<String> {
     let named = |name| headers.get(name)?.to_str().ok();
     let name = named("thread-id").or_else(|| named("session-id"))?;
     (name.len() <= LONGEST_NAME_BYTES).then(|| name.to_owned())

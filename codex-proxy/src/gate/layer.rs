@@ -1,5 +1,5 @@
 use std::{
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     task::{Context, Poll},
 };
 
@@ -10,10 +10,34 @@ use tower::{Layer, Service};
 
 use super::rules;
 
+/// The names, besides those of loopback, that requests may be addressed to. Clones are one, so that
+/// they can be changed while a gate goes by them.
+#[derive(Debug, Clone, Default)]
+pub struct AllowedHosts(Arc<RwLock<Arc<[String]>>>);
+
+impl AllowedHosts {
+    /// These names.
+    #[must_use]
+    pub fn new(hosts: impl IntoIterator<Item = String>) -> Self {
+        Self(Arc::new(RwLock::new(hosts.into_iter().collect())))
+    }
+
+    /// These names from the next request on, in place of those before.
+    pub fn set(&self, hosts: impl IntoIterator<Item = String>) {
+        let hosts = hosts.into_iter().collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = hosts;
+    }
+
+    fn now(&self) -> Arc<[String]> {
+        let hosts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        hosts.clone()
+    }
+}
+
 /// Refuses requests that no local program would send; see the [module](super).
 #[derive(Debug, Clone)]
 pub struct ClientGateLayer {
-    hosts: Arc<[String]>,
+    hosts: AllowedHosts,
 }
 
 impl ClientGateLayer {
@@ -21,16 +45,20 @@ impl ClientGateLayer {
     #[must_use]
     pub fn loopback() -> Self {
         Self {
-            hosts: Arc::new([]),
+            hosts: AllowedHosts::default(),
         }
     }
 
     /// Answers to these names too.
     #[must_use]
     pub fn with_hosts(self, hosts: impl IntoIterator<Item = String>) -> Self {
-        Self {
-            hosts: hosts.into_iter().collect(),
-        }
+        self.with_allowed_hosts(AllowedHosts::new(hosts))
+    }
+
+    /// Answers to these names too, as they are when a request comes.
+    #[must_use]
+    pub fn with_allowed_hosts(self, hosts: AllowedHosts) -> Self {
+        Self { hosts }
     }
 }
 
@@ -49,7 +77,7 @@ impl<S> Layer<S> for ClientGateLayer {
 #[derive(Debug, Clone)]
 pub struct ClientGate<S> {
     inner: S,
-    hosts: Arc<[String]>,
+    hosts: AllowedHosts,
 }
 
 impl<S, B, R> Service<Request<B>> for ClientGate<S>
@@ -66,7 +94,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match rules::refusal(&request, &self.hosts) {
+        match rules::refusal(&request, &self.hosts.now()) {
             None => Either::Left(self.inner.call(request)),
             Some(error) => Either::Right(future::ready(Ok(error.into_response()))),
         }

@@ -3,7 +3,8 @@
 //! A port on loopback is open to every web page in the person's browser. [`ClientGateLayer`]
 //! refuses what only a browser would send on behalf of a page of somebody else: a foreign `Host`
 //! (DNS rebinding), a foreign `Origin`, and fetch metadata that says another site is asking. It
-//! never sends CORS headers, so that no page can read an answer either.
+//! never sends CORS headers, so that no page can read an answer either. And it refuses what could be
+//! read in two ways, by it and by whoever is behind it: two hosts, two lengths, paths in disguise.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -22,6 +23,31 @@
 //! assert_eq!(answer.status(), StatusCode::FORBIDDEN);
 //! # Ok(())
 //! # }
+//! ```
+//!
+//! In an axum router it stands around the routes that it is to guard, and [`AllowedHosts`] changes the
+//! names it answers to while it serves:
+//!
+//! ```
+//! # #[cfg(feature = "server")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), codex_proxy::BoxError> {
+//! use axum::{Router, body::Body, routing::get};
+//! use codex_proxy::gate::{AllowedHosts, ClientGateLayer};
+//! use http::{Request, StatusCode};
+//! use tower::ServiceExt;
+//!
+//! let hosts = AllowedHosts::default();
+//! let gate = ClientGateLayer::loopback().with_allowed_hosts(hosts.clone());
+//! let router: Router = Router::new().route("/", get(async || "local")).layer(gate);
+//! let ask = || Request::get("/").header("host", "desk.example").body(Body::empty());
+//! assert_eq!(router.clone().oneshot(ask()?).await?.status(), StatusCode::FORBIDDEN);
+//! hosts.set(["desk.example".to_owned()]);
+//! assert_eq!(router.oneshot(ask()?).await?.status(), StatusCode::OK);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "server"))]
+//! # fn main() {}
 //! ```
 //!
 //! [`ClientKeyLayer`] lets only those pass who present a key, as soon as there are any.
@@ -67,10 +93,11 @@
 
 mod keys;
 mod layer;
+mod path;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use keys::Pass;
 pub use keys::{Admission, ClientKeyGate, ClientKeyLayer, ClientKeys, FromNetwork, KeyHolder};
-pub use layer::{ClientGate, ClientGateLayer};
+pub use layer::{AllowedHosts, ClientGate, ClientGateLayer};

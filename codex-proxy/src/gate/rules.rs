@@ -1,14 +1,9 @@
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header, uri::Authority};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header, uri::Authority,
+};
 
+use super::path;
 use crate::ApiError;
-
-/// Says that a proxy forwarded the request, so that its peer address is not its author's.
-const FORWARDING_HEADERS: [&str; 4] = [
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-];
 
 /// Why a request is refused, if it is. `hosts` are the names it may be addressed to.
 pub(super) fn refusal<B>(request: &Request<B>, hosts: &[String]) -> Option<ApiError> {
@@ -23,10 +18,10 @@ pub(super) fn refusal<B>(request: &Request<B>, hosts: &[String]) -> Option<ApiEr
         );
         return Some(forbidden("host_not_allowed", message));
     }
-    if FORWARDING_HEADERS
-        .iter()
-        .any(|name| headers.contains_key(*name))
-    {
+    if let Some(error) = ambiguous(request) {
+        return Some(error);
+    }
+    if headers.keys().any(is_of_proxy) {
         let message = "a forwarded request is not a local one: call the router directly";
         return Some(forbidden("forwarded_request", message));
     }
@@ -41,11 +36,42 @@ pub(super) fn refusal<B>(request: &Request<B>, hosts: &[String]) -> Option<ApiEr
     })
 }
 
-/// The authority a request is addressed to (RFC 9110, section 7.2). Two `Host` fields are an
-/// attempt at smuggling.
+/// Why a request could be another one to whoever reads it next.
+fn ambiguous<B>(request: &Request<B>) -> Option<ApiError> {
+    let headers = request.headers();
+    // An answer to TRACE would show the login (RFC 9110, section 9.3.8); CONNECT is for proxies.
+    if [Method::TRACE, Method::CONNECT].contains(request.method()) {
+        let message = format!("{} is not answered here", request.method());
+        let error = ApiError::invalid_request("method_not_allowed", message);
+        return Some(error.with_status(StatusCode::METHOD_NOT_ALLOWED));
+    }
+    if !path::is_plain(request.uri().path()) {
+        let message = "the path could be read in more than one way: write it without `//`, dots, \
+                       or characters encoded that need it not";
+        return Some(ApiError::invalid_request("invalid_path", message));
+    }
+    // Each of them says where the body ends (RFC 9112, section 6.3).
+    if headers.contains_key(header::CONTENT_LENGTH)
+        && headers.contains_key(header::TRANSFER_ENCODING)
+    {
+        let message = "the request says in two ways how long its body is";
+        return Some(ApiError::invalid_request("invalid_framing", message));
+    }
+    None
+}
+
+/// Says that a proxy forwarded the request, so that its peer address is not its author's.
+fn is_of_proxy(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    matches!(name, "forwarded" | "x-real-ip") || name.starts_with("x-forwarded-")
+}
+
+/// The authority a request is addressed to (RFC 9110, section 7.2). Two that are not the same are
+/// an attempt at smuggling.
 fn effective_host<B>(request: &Request<B>) -> Option<Authority> {
     let named = match request.uri().authority() {
-        Some(authority) => authority.clone(),
+        Some(authority) if !request.headers().contains_key(header::HOST) => authority.clone(),
+        Some(authority) => host_field(request.headers()).filter(|host| host == authority)?,
         None => host_field(request.headers())?,
     };
     // A name and password before it belong to no HTTP address (RFC 9110, section 4.2.4).
@@ -88,17 +114,18 @@ fn has_foreign_origin(headers: &HeaderMap, host: &Authority) -> bool {
 /// The bodies of these routes are JSON; a page could send any other type without a preflight.
 fn wants_json<B>(request: &Request<B>) -> bool {
     let json_route = matches!(
-        request.uri().path(),
+        request.uri().path().trim_end_matches('/'),
         "/v1/responses" | "/v1/chat/completions" | "/v1/completions" | "/v1/embeddings"
     );
     request.method() == Method::POST && json_route && !is_json(request.headers())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-    else {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return false;
+    };
+    let Ok(value) = value.to_str() else {
         return false;
     };
     let essence = value

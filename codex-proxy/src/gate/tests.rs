@@ -102,7 +102,13 @@ fn the_routers_own_page_passes() {
 
 #[test]
 fn a_forwarded_request_is_not_a_local_one() {
-    for name in ["forwarded", "x-forwarded-for", "x-forwarded-host"] {
+    for name in [
+        "forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-real-ip",
+    ] {
         let headers = [("host", "localhost"), (name, "x")];
         assert_eq!(
             refused(&headers).as_deref(),
@@ -138,4 +144,39 @@ fn a_json_route_wants_a_json_body() {
     ] {
         assert_eq!(post(content_type), Some(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
+}
+
+#[test]
+fn two_hosts_that_are_not_the_same_are_none() {
+    let judged = |uri: &str, host: &str| {
+        let request = Request::get(uri).header("host", host).body(()).unwrap();
+        refusal(&request, &[]).map(|error| error.code.unwrap())
+    };
+    assert_eq!(judged("http://localhost:1/x", "LOCALHOST:1"), None);
+    for host in ["localhost:2", "evil.example"] {
+        let refused = judged("http://localhost:1/x", host);
+        assert_eq!(refused.as_deref(), Some("invalid_host"), "{host}");
+    }
+}
+
+#[test]
+fn what_could_be_read_in_two_ways_is_refused() {
+    let judged = |request: http::request::Builder| {
+        let request = request.header("host", "localhost").body(()).unwrap();
+        refusal(&request, &[]).map(|error| (error.status.as_u16(), error.code.unwrap()))
+    };
+    let code = |code: &str, status| Some((status, code.to_owned()));
+    for method in ["TRACE", "CONNECT"] {
+        let request = Request::builder().method(method).uri("/v1/models");
+        assert_eq!(judged(request), code("method_not_allowed", 405));
+    }
+    assert_eq!(judged(Request::get("/v1/%2e/x")), code("invalid_path", 400));
+    let framed = Request::post("/v1/files")
+        .header("content-length", "5")
+        .header("transfer-encoding", "chunked");
+    assert_eq!(judged(framed), code("invalid_framing", 400));
+    let typed = Request::post("/v1/responses/")
+        .header("content-type", "application/json")
+        .header("content-type", "text/plain");
+    assert_eq!(judged(typed), code("unsupported_media_type", 415));
 }

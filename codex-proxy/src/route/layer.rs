@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use tower::{Layer, Service};
 
 use super::{ChosenProfile, ProfileTable, RouteReason, Routed, wish::Wish};
-use crate::{ApiError, gate::KeyHolder};
+use crate::{ApiError, gate::KeyHolder, model_rules::Ruled};
 
 /// On a request: the profile that must serve it.
 pub const X_CODEX_PROFILE: HeaderName = HeaderName::from_static("x-codex-profile");
@@ -97,12 +97,20 @@ async fn choose<T: ProfileTable, B>(
         Some(profile) => Some(Wish::of_key(profile, wish)?),
         None => wish,
     };
-    let chosen = table.choose(wish.as_ref().map(|wish| &wish.profile)).await;
-    let chosen = chosen.map_err(|error| ApiError::from(&error))?;
+    let rule = request.extensions_mut().remove::<Ruled>();
+    let rule = rule.filter(|_| wish.is_none());
+    let named = wish.as_ref().map(|wish| &wish.profile);
+    let wanted = named.or(rule.as_ref().map(|rule| &rule.profile));
+    let chosen = table.choose(wanted).await.map_err(|error| match &rule {
+        Some(rule) => rule.unavailable(&error),
+        None => ApiError::from(&error),
+    })?;
     if owner.is_some_and(|owner| chosen.identity.as_ref() != Some(&owner)) {
         return Err(another_login(&chosen.profile));
     }
-    let reason = wish.map_or(chosen.default_reason, |wish| wish.reason);
+    let by_rule = rule.map(|_| RouteReason::ModelRule);
+    let reason = wish.map(|wish| wish.reason).or(by_rule);
+    let reason = reason.unwrap_or(chosen.default_reason);
     Ok((chosen, reason))
 }
 

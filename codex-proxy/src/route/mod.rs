@@ -2,7 +2,7 @@
 //!
 //! The first that applies: the profile that a client's key is bound to
 //! ([`KeyHolder`](crate::gate::KeyHolder)), the header `x-codex-profile`, the bearer `profile:NAME`,
-//! the current profile. [`RouteLayer`] asks a [`ProfileTable`], leaves a [`RouteHint`] and the [`RouteReason`] in the request for the
+//! the rule for its model ([`model_rules`](crate::model_rules)), the current profile. [`RouteLayer`] asks a [`ProfileTable`], leaves a [`RouteHint`] and the [`RouteReason`] in the request for the
 //! layers inside, takes the router's own headers off, and writes on every answer who served and
 //! why.
 //!
@@ -60,6 +60,11 @@ pub use layer::{
     Route, RouteLayer, X_CODEX_PROFILE, X_CODEX_ROUTER_PROFILE, X_CODEX_ROUTER_REASON,
 };
 pub use table::{ChosenProfile, ProfileTable, RouteReason, Routed};
+
+/// Whether a request names its profile, by header or key, so that no rule counts for it.
+pub(crate) fn names_profile<B>(request: &http::Request<B>) -> bool {
+    wish::Wish::is_in(request)
+}
 
 #[cfg(doc)]
 use codex_auth::RouteHint;

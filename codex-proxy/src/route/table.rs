@@ -60,6 +60,8 @@ pub enum RouteReason {
     Header,
     /// The key of the client is bound to it, or the bearer token of the request names it.
     Key,
+    /// A rule names it for the model that is asked for.
+    ModelRule,
     /// There is no current profile; the live login serves.
     LiveLogin,
     /// The current profile could not serve it, and the settings name this one for that.
@@ -74,6 +76,7 @@ impl RouteReason {
             Self::Current => "current",
             Self::Header => "header",
             Self::Key => "key",
+            Self::ModelRule => "model-rule",
             Self::LiveLogin => "live-login",
             Self::Fallback => "fallback",
         }
@@ -100,6 +103,7 @@ mod tests {
             RouteReason::Current,
             RouteReason::Header,
             RouteReason::Key,
+            RouteReason::ModelRule,
             RouteReason::LiveLogin,
             RouteReason::Fallback,
         ] {

@@ -1,8 +1,8 @@
 use codex_auth::ProfileRef;
-use http::{HeaderMap, HeaderName, StatusCode, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header::AUTHORIZATION};
 
 use super::{RouteReason, X_CODEX_PROFILE};
-use crate::ApiError;
+use crate::{ApiError, gate::KeyHolder};
 
 /// The profile that a request asks for by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,20 @@ impl Wish {
             .as_deref()
             .and_then(|token| token.strip_prefix("profile:"));
         Ok(named.map(|name| Self::new(name.trim(), RouteReason::Key)))
+    }
+
+    /// Whether a request names its profile in any of these ways, or tries to.
+    pub(super) fn is_in<B>(request: &Request<B>) -> bool {
+        let headers = request.headers();
+        let holder = request.extensions().get::<KeyHolder>();
+        let names = |value: &HeaderValue| {
+            // Not UTF-8 is no key of ours either; it is told so where it is read.
+            let text = std::str::from_utf8(value.as_bytes()).ok();
+            text.is_none_or(|text| bearer(text).is_some_and(|it| it.starts_with("profile:")))
+        };
+        holder.is_some_and(|holder| holder.profile.is_some())
+            || headers.contains_key(X_CODEX_PROFILE)
+            || headers.get_all(AUTHORIZATION).iter().any(names)
     }
 
     /// The profile that a key is bound to, of which nothing in the request can lead away.
@@ -73,8 +87,6 @@ fn invalid(name: &HeaderName, what: &str) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn wish(headers: &[(&'static str, &'static str)]) -> Option<(String, RouteReason)> {

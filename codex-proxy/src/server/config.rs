@@ -1,14 +1,18 @@
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Extension, Router};
+use axum::Router;
 use codex_auth::CredentialProvider;
-use tokio::net::TcpListener;
+use codex_profiles::ListenAddress;
+use tokio::sync::mpsc;
 
 use super::{
+    Activated, Limits,
+    handle::{self, LiveReasoning, ServerHandle},
     keys::AnyKeys,
+    listen::Listening,
     router,
-    serve::Bound,
-    stack::{Limits, Stack},
+    serve::{Bound, Move},
+    stack::Stack,
 };
 #[cfg(feature = "control")]
 use crate::control::Control;
@@ -17,7 +21,8 @@ use crate::{
     chat::ReasoningFormat,
     conversation::ConversationLayer,
     fallback::FallbackRules,
-    gate::{Admission, ClientGateLayer, ClientKeyLayer, ClientKeys, FromNetwork},
+    gate::{AllowedHosts, ClientGateLayer, ClientKeyLayer, ClientKeys},
+    model_rules::{ModelRuleLayer, ModelRules},
     requests::RequestLog,
     responses::memory::ResponseMemory,
     route::ProfileTable,
@@ -30,8 +35,10 @@ use crate::{
 #[derive(Debug)]
 pub struct Server {
     router: Router,
-    keys: AnyKeys,
+    limits: Limits,
     connections: Connections,
+    handle: ServerHandle,
+    moves: mpsc::Receiver<Move>,
     #[cfg(feature = "control")]
     control: Option<Control>,
 }
@@ -49,6 +56,7 @@ pub struct ServerBuilder<P> {
     control: Option<Control>,
     requests: Option<RequestLog>,
     fallback: Option<Arc<dyn FallbackRules>>,
+    model_rules: Option<Arc<dyn ModelRules>>,
     keys: AnyKeys,
     hosts: Vec<String>,
     usage: Option<Arc<dyn UsageSink>>,
@@ -74,11 +82,17 @@ pub enum ServerError {
     #[error("cannot listen on {address}")]
     Bind {
         /// The address that was asked for.
-        address: SocketAddr,
+        address: ListenAddress,
         /// What the system said.
         #[source]
         source: io::Error,
     },
+    /// What was handed over is no socket that can be served.
+    #[error("cannot listen on the socket that was handed over")]
+    Activated(#[source] io::Error),
+    /// It has stopped, or has not begun: there is nobody to tell.
+    #[error("the server is not serving")]
+    NotServing,
 }
 
 impl Server {
@@ -99,6 +113,7 @@ impl Server {
             control: None,
             requests: None,
             fallback: None,
+            model_rules: None,
             keys: AnyKeys::default(),
             hosts: Vec::new(),
             usage: None,
@@ -110,26 +125,47 @@ impl Server {
         self.router
     }
 
-    /// Listens on an address, which is a loopback one unless there are client keys; port 0 chooses
+    /// What changes the server while it serves.
+    #[must_use]
+    pub fn handle(&self) -> ServerHandle {
+        self.handle.clone()
+    }
+
+    /// Listens at an address, which others can reach only if there are client keys; port 0 chooses
     /// a free one.
     ///
     /// # Errors
     /// [`ServerError::NotLoopback`], [`ServerError::Keys`] and [`ServerError::Bind`].
-    pub async fn bind(mut self, address: SocketAddr) -> Result<Bound, ServerError> {
-        if !address.ip().is_loopback() {
-            let admission = self.keys.admit(None).await.map_err(ServerError::Keys)?;
-            if admission == Admission::Open {
-                return Err(ServerError::NotLoopback(address));
-            }
-            // When the last key is revoked, the network must not come in without one.
-            self.router = self.router.layer(Extension(FromNetwork));
-        }
-        let bind_error = |source| ServerError::Bind { address, source };
-        let listener = TcpListener::bind(address).await.map_err(bind_error)?;
-        let bound = Bound::new(listener, self.router, self.connections).map_err(bind_error)?;
+    pub async fn bind(self, address: ListenAddress) -> Result<Bound, ServerError> {
+        let listening = handle::bind(&address, &self.handle.keys).await?;
+        Ok(self.at(listening))
+    }
+
+    /// Listens at a socket that a service manager has opened.
+    ///
+    /// # Errors
+    /// [`ServerError::NotLoopback`], [`ServerError::Keys`] and [`ServerError::Activated`].
+    pub async fn adopt(self, activated: Activated) -> Result<Bound, ServerError> {
+        let listening = Listening::adopt(activated).map_err(ServerError::Activated)?;
+        handle::must_have_key(listening.address(), &self.handle.keys).await?;
+        Ok(self.at(listening))
+    }
+
+    fn at(self, listening: Listening) -> Bound {
         #[cfg(feature = "control")]
-        let bound = bound.with_control(self.control);
-        Ok(bound)
+        if let Some(control) = &self.control {
+            control.set_address(super::url(listening.address()));
+        }
+        Bound {
+            listening,
+            router: self.router,
+            limits: self.limits,
+            upgraded: self.connections,
+            handle: self.handle,
+            moves: self.moves,
+            #[cfg(feature = "control")]
+            control: self.control,
+        }
     }
 }
 
@@ -168,17 +204,24 @@ where
         Self { reasoning, ..self }
     }
 
-    /// Accepts request bodies up to this size, before and after decompression. Default: 64 MiB.
+    /// Allows clients this much.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Accepts request bodies up to this size, before and after decompression. Default: 64 MiB; see
+    /// [`Limits`].
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.limits.body_bytes = bytes;
         self
     }
 
-    /// Waits this long for the head of the upstream's answer. Default: 120 s.
+    /// Waits this long for the head of the upstream's answer. Default: 120 s; see [`Limits`].
     #[must_use]
     pub fn head_timeout(mut self, limit: Duration) -> Self {
-        self.limits.head = limit;
+        self.limits.upstream_head = limit;
         self
     }
 
@@ -228,6 +271,16 @@ where
         }
     }
 
+    /// Has profiles serve the models that these rules give them: those of a `ProfileStore`, for one.
+    /// Default: none.
+    #[must_use]
+    pub fn model_rules(self, rules: impl ModelRules) -> Self {
+        Self {
+            model_rules: Some(Arc::new(rules)),
+            ..self
+        }
+    }
+
     /// Asks these for the keys that clients have to present. Default: none is needed, and only
     /// this machine is served.
     #[must_use]
@@ -255,6 +308,8 @@ where
         let client = or_built(self.client, client_builder())?;
         let upgrade_client = or_built(self.upgrade_client, client_builder().http1_only())?;
         let connections = Connections::new();
+        let hosts = AllowedHosts::new(self.hosts);
+        let reasoning = LiveReasoning::new(self.reasoning);
         let stack = Stack {
             profiles: self.profiles,
             workspaces: WorkspaceLayer::new(client.clone(), self.targets.clone()),
@@ -263,13 +318,14 @@ where
                 .with_targets(self.targets),
             conversations: ConversationLayer::new(),
             connections: connections.clone(),
-            reasoning: self.reasoning,
+            reasoning: reasoning.clone(),
             memory: self.memory,
             requests: self.requests,
             fallback: self.fallback,
+            model_rules: self.model_rules.map(ModelRuleLayer::new),
             usage: self.usage,
             limits: self.limits,
-            gate: ClientGateLayer::loopback().with_hosts(self.hosts),
+            gate: ClientGateLayer::loopback().with_allowed_hosts(hosts.clone()),
             keys: ClientKeyLayer::new(self.keys.clone()),
         };
         #[cfg(feature = "control")]
@@ -279,10 +335,22 @@ where
         };
         #[cfg(not(feature = "control"))]
         let page = router::welcome();
+        // Whoever moves it waits until it has moved.
+        let (sender, moves) = mpsc::channel(1);
+        let handle = ServerHandle {
+            hosts,
+            reasoning,
+            keys: self.keys,
+            moves: sender,
+            #[cfg(feature = "control")]
+            control: self.control.clone(),
+        };
         Ok(Server {
             router: router::router(&stack, page),
-            keys: self.keys,
+            limits: self.limits,
             connections,
+            handle,
+            moves,
             #[cfg(feature = "control")]
             control: self.control,
         })

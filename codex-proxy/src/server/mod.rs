@@ -11,20 +11,39 @@
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! let profiles = ProfileStore::open(CodexHome::discover()?)?;
 //! let bound = Server::builder(profiles).build()?.bind("127.0.0.1:9876".parse()?).await?;
-//! println!("listening on http://{}", bound.local_addr());
+//! println!("listening on {}", bound.address().url());
 //! bound.serve(async { drop(tokio::signal::ctrl_c().await) }).await;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! It listens at an IP address, a Unix socket, a named pipe
+//! ([`ListenAddress`](codex_profiles::ListenAddress)), or at what a service manager hands over
+//! ([`Activated`]). What a client may ask of it is in [`Limits`]; a [`ServerHandle`] changes it
+//! while it serves.
 
 mod config;
+mod connection;
 mod decode;
 mod fallback;
+mod handle;
 mod keys;
+mod limits;
+mod listen;
+mod model_rules;
 mod profiles;
 mod router;
 mod serve;
 mod stack;
 
 pub use config::{Server, ServerBuilder, ServerError};
+pub use handle::ServerHandle;
+pub use limits::Limits;
+pub use listen::Activated;
 pub use serve::Bound;
+
+/// Where a program on this machine connects to.
+#[cfg(feature = "control")]
+fn url(address: &codex_profiles::ListenAddress) -> String {
+    serve::from_this_machine(address).url()
+}

@@ -1,137 +1,202 @@
 #[cfg(feature = "control")]
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::{io, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
-use futures_util::future::join;
-use http::Request;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
-};
+use axum::Router;
+use codex_profiles::ListenAddress;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinSet,
     time::{sleep, timeout},
 };
-use tower::ServiceExt as _;
+use tokio_util::sync::CancellationToken;
 
+use super::{
+    Limits,
+    connection::Host,
+    handle::ServerHandle,
+    listen::{Accepted, Listening},
+};
 #[cfg(feature = "control")]
-use crate::control::{Control, FromElsewhere};
+use crate::control::Control;
 use crate::ws::Connections;
 
 /// How long streams under way may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How long a client may take over the head of a request.
-const HEAD_LIMIT: Duration = Duration::from_secs(30);
 /// Without free file descriptors `accept` fails at once and again; a pause keeps the CPU free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A server that holds its address.
 #[derive(Debug)]
 pub struct Bound {
-    listener: TcpListener,
-    address: SocketAddr,
-    router: Router,
-    upgraded: Connections,
+    pub(super) listening: Listening,
+    pub(super) router: Router,
+    pub(super) limits: Limits,
+    pub(super) upgraded: Connections,
+    pub(super) handle: ServerHandle,
+    pub(super) moves: mpsc::Receiver<Move>,
     #[cfg(feature = "control")]
-    control: Option<Control>,
+    pub(super) control: Option<Control>,
+}
+
+/// To another address, which is held already. The sender hears when connections are taken there.
+#[derive(Debug)]
+pub(super) struct Move {
+    pub(super) to: Listening,
+    pub(super) done: oneshot::Sender<()>,
 }
 
 impl Bound {
-    pub(super) fn new(
-        listener: TcpListener,
-        router: Router,
-        upgraded: Connections,
-    ) -> io::Result<Self> {
-        Ok(Self {
-            address: listener.local_addr()?,
-            listener,
-            router,
-            upgraded,
-            #[cfg(feature = "control")]
-            control: None,
-        })
-    }
-
-    /// Tells it where it is served, and later that it is no longer.
-    #[cfg(feature = "control")]
-    pub(super) fn with_control(self, control: Option<Control>) -> Self {
-        if let Some(control) = &control {
-            control.set_address(format!("http://{}", from_this_machine(self.address)));
-        }
-        Self { control, ..self }
-    }
-
     /// The address, with the port that was chosen if 0 was asked for.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &ListenAddress {
+        self.listening.address()
+    }
+
+    /// The IP address and port, if it listens at one.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.address().tcp()
+    }
+
+    /// What changes it while it serves.
+    #[must_use]
+    pub fn handle(&self) -> ServerHandle {
+        self.handle.clone()
     }
 
     /// Serves until `shutdown` is done, then lets the streams under way end, for ten seconds.
     ///
     /// # Cancellation
     /// Dropping the future cuts every connection at once.
-    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let graceful = GracefulShutdown::new();
+    pub async fn serve(mut self, shutdown: impl Future<Output = ()>) {
+        let mut door = Door::new(self.limits.connections);
         let mut connections = JoinSet::new();
+        let stop = CancellationToken::new();
+        let mut host = self.host();
+        let mut here = stop.child_token();
         let _cut = Cut(self.upgraded.clone());
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        connections.spawn(connection(stream, &self.router, &graceful));
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        sleep(ACCEPT_PAUSE).await;
-                    }
-                },
+                (accepted, place) = door.next(&mut self.listening) => {
+                    connections.spawn(host.clone().serve(accepted, place, here.clone()));
+                }
                 Some(_ended) = connections.join_next() => {}
+                Some(Move { to, done }) = self.moves.recv() => {
+                    self.listening = to;
+                    host = self.host();
+                    // Those who came to the old address are served to the end of their answers.
+                    std::mem::replace(&mut here, stop.child_token()).cancel();
+                    // Whoever asked for it may have left.
+                    let _ = done.send(());
+                }
                 () = &mut shutdown => break,
             }
         }
-        drop(self.listener);
+        drop(self.listening);
         self.upgraded.stop();
         // Streams of events have no end of their own.
         #[cfg(feature = "control")]
         if let Some(control) = &self.control {
             control.stop();
         }
-        let ended = join(graceful.shutdown(), self.upgraded.ended());
+        stop.cancel();
+        let ended = async {
+            while connections.join_next().await.is_some() {}
+            self.upgraded.ended().await;
+        };
         if timeout(DRAIN, ended).await.is_err() {
             tracing::warn!("streams under way were cut after {} s", DRAIN.as_secs());
         }
         connections.shutdown().await;
     }
-}
 
-#[cfg(feature = "control")]
-fn is_from_here(stream: &TcpStream) -> bool {
-    let peer = stream.peer_addr();
-    peer.is_ok_and(|peer| peer.ip().to_canonical().is_loopback())
-}
-
-#[cfg(feature = "control")]
-fn marked<B>(mut request: Request<B>, is_from_here: bool) -> Request<B> {
-    if !is_from_here {
-        request.extensions_mut().insert(FromElsewhere);
+    fn host(&self) -> Host {
+        Host {
+            router: self.router.clone(),
+            limits: self.limits,
+            is_in_network: !self.listening.address().is_local(),
+        }
     }
-    request
+}
+
+/// Lets in as many as there is room for.
+struct Door {
+    places: Arc<Semaphore>,
+    most: usize,
+    is_full: bool,
+    is_failing: bool,
+}
+
+impl Door {
+    fn new(connections: usize) -> Self {
+        let most = connections.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            places: Arc::new(Semaphore::new(most)),
+            most,
+            is_full: false,
+            is_failing: false,
+        }
+    }
+
+    /// The next who comes, once there is room; until then nobody is taken out of the system's queue.
+    ///
+    /// # Cancellation
+    /// Nobody is lost when the future is dropped.
+    async fn next(&mut self, listening: &mut Listening) -> (Accepted, OwnedSemaphorePermit) {
+        let place = self.place().await;
+        loop {
+            match listening.accept().await {
+                Ok(accepted) => {
+                    self.recovered();
+                    return (accepted, place);
+                }
+                Err(error) => self.failed(&error).await,
+            }
+        }
+    }
+
+    async fn place(&mut self) -> OwnedSemaphorePermit {
+        if let Ok(place) = self.places.clone().try_acquire_owned() {
+            // A door at which one goes and one comes is full all the time, and says so once.
+            self.is_full &= self.places.available_permits() < self.most / 2;
+            return place;
+        }
+        if !std::mem::replace(&mut self.is_full, true) {
+            tracing::warn!("as many connections are open as may be: new ones wait");
+        }
+        let place = self.places.clone().acquire_owned().await;
+        place.expect("the semaphore is never closed")
+    }
+
+    /// Says so once, however long it goes on.
+    async fn failed(&mut self, error: &std::io::Error) {
+        if !std::mem::replace(&mut self.is_failing, true) {
+            tracing::warn!(%error, "connections cannot be accepted; it is tried again and again");
+        }
+        sleep(ACCEPT_PAUSE).await;
+    }
+
+    fn recovered(&mut self) {
+        if std::mem::take(&mut self.is_failing) {
+            tracing::warn!("connections are accepted again");
+        }
+    }
 }
 
 /// An address that stands for all of them is none to connect to.
 #[cfg(feature = "control")]
-fn from_this_machine(mut address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+pub(super) fn from_this_machine(address: &ListenAddress) -> ListenAddress {
+    let Some(mut tcp) = address.tcp() else {
+        return address.clone();
+    };
+    match tcp.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => tcp.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => tcp.set_ip(Ipv6Addr::LOCALHOST.into()),
         _ => {}
     }
-    address
+    tcp.into()
 }
 
 /// Cuts the upgraded connections, which run on tasks of their own, when it is dropped.
@@ -140,39 +205,5 @@ struct Cut(Connections);
 impl Drop for Cut {
     fn drop(&mut self) {
         self.0.cut();
-    }
-}
-
-/// One connection from its first byte to its last.
-fn connection(
-    stream: TcpStream,
-    router: &Router,
-    graceful: &GracefulShutdown,
-) -> impl Future<Output = ()> + Send + 'static {
-    // Nagle's algorithm with delayed acknowledgements costs 40 ms at the first token.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set");
-    }
-    #[cfg(feature = "control")]
-    let is_from_here = is_from_here(&stream);
-    let service = router.clone().map_request(move |request: Request<_>| {
-        #[cfg(feature = "control")]
-        let request = marked(request, is_from_here);
-        request.map(Body::new)
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT);
-    builder.http2().timer(TokioTimer::new());
-    let connection = builder
-        .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
-        .into_owned();
-    let connection = graceful.watch(connection);
-    async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection ended early");
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! What stands around what, and why.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -14,20 +14,22 @@ use tower::{
 use tower_http::{
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     sensitive_headers::SetSensitiveRequestHeadersLayer,
+    timeout::{RequestBodyTimeoutLayer, TimeoutBody},
     trace::TraceLayer,
 };
 
-use super::{decode::decode, keys::AnyKeys};
+use super::{Limits, decode::decode, handle::LiveReasoning, keys::AnyKeys};
 use crate::{
     BoxError,
     auth::{CodexAuthLayer, ReplayBody},
-    chat::{ChatCompletionsLayer, ReasoningFormat},
+    chat::ChatCompletionsLayer,
     completions::CompletionsLayer,
     conversation::ConversationLayer,
     error::ErrorLayer,
     fallback::{FallbackLayer, FallbackRules},
     gate::{ClientGateLayer, ClientKeyLayer},
     meter::MeterLayer,
+    model_rules::ModelRuleLayer,
     models::Models,
     requests::{NotedBody, RequestLog, RequestLogLayer},
     responses::{ResponsesLayer, StoredResponsesLayer, memory::ResponseMemory},
@@ -51,33 +53,20 @@ pub(super) struct Stack<P> {
     /// One for HTTP and WebSocket: a conversation may change from one to the other.
     pub(super) conversations: ConversationLayer,
     pub(super) connections: Connections,
-    pub(super) reasoning: ReasoningFormat,
+    pub(super) reasoning: LiveReasoning,
     /// Answers to clients that are not Codex.
     pub(super) memory: Option<ResponseMemory>,
     /// Where requests are listed, if anywhere.
     pub(super) requests: Option<RequestLog>,
     /// Who serves in the place of the current profile, if anybody may.
     pub(super) fallback: Option<Arc<dyn FallbackRules>>,
+    /// Which models have a profile of their own. One for HTTP and WebSocket.
+    pub(super) model_rules: Option<ModelRuleLayer>,
     /// Where goes what is read of the limits of accounts.
     pub(super) usage: Option<Arc<dyn UsageSink>>,
     pub(super) limits: Limits,
     pub(super) gate: ClientGateLayer,
     pub(super) keys: ClientKeyLayer<AnyKeys>,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) body_bytes: usize,
-    pub(super) head: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            body_bytes: 64 << 20,
-            head: Duration::from_mins(2),
-        }
-    }
 }
 
 impl<P> Stack<P>
@@ -109,6 +98,9 @@ where
             .layer(TraceLayer::new_for_http().make_span_with(span))
             // nothing on disk is touched before it says yes
             .layer(self.gate.clone())
+            // what a client does not go on with is given up
+            .layer(RequestBodyTimeoutLayer::new(self.limits.body_pause))
+            .map_request(|request: Request<TimeoutBody<Body>>| request.map(Body::new))
             .service(routes);
         BoxCloneSyncService::new(service)
     }
@@ -117,7 +109,19 @@ where
     pub(super) fn routed(&self, service: Answering) -> Answering {
         let service = self.falling_back(service);
         let routed = RouteLayer::new(self.profiles.clone()).layer(service);
-        self.listed(BoxCloneSyncService::new(routed))
+        self.listed(self.ruled(BoxCloneSyncService::new(routed)))
+    }
+
+    /// What the model of a request says of its profile, before that is chosen.
+    fn ruled(&self, service: Answering) -> Answering {
+        let Some(layer) = &self.model_rules else {
+            return service;
+        };
+        let service = ServiceBuilder::new()
+            .layer(layer.clone().with_body_limit(self.limits.body_bytes))
+            .map_request(looked_at)
+            .service(service);
+        BoxCloneSyncService::new(service)
     }
 
     /// Around the choice of a profile, so that what has none is listed too.
@@ -148,13 +152,15 @@ where
 
     /// `/v1/chat/completions`: translated for a ChatGPT login.
     pub(super) fn chat(&self) -> Answering {
+        let reasoning = self.reasoning.clone();
         let service = ServiceBuilder::new()
             .map_response(boxed)
-            .layer(
-                ChatCompletionsLayer::new()
-                    .with_reasoning(self.reasoning)
-                    .with_body_limit(self.limits.body_bytes),
-            )
+            // as it is set now: the layer goes by what the request says
+            .map_request(move |mut request: Request<Body>| {
+                request.extensions_mut().insert(reasoning.get());
+                request
+            })
+            .layer(ChatCompletionsLayer::new().with_body_limit(self.limits.body_bytes))
             .map_request(unified)
             .service(self.credentialed());
         self.answering(BoxCloneSyncService::new(service))
@@ -248,7 +254,7 @@ where
             // below the login, so that a second connection carries the same one
             .layer(RetryLayer::new(ConnectRetry::default()))
             // to the response head, per attempt; a stream has its idle gap
-            .layer(TimeoutLayer::new(self.limits.head))
+            .layer(TimeoutLayer::new(self.limits.upstream_head))
             // what the upstream itself says, before anything makes something else of it
             .layer(MeterLayer::new())
             .service(self.upstream.clone());
@@ -270,6 +276,14 @@ where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     request.map(Body::new)
+}
+
+/// The client's own body, or the same one of which the beginning was read.
+fn looked_at(request: Request<Either<Body, ReplayBody<Body>>>) -> Request<Body> {
+    request.map(|body| match body {
+        Either::Left(body) => body,
+        Either::Right(body) => Body::new(body),
+    })
 }
 
 fn span(request: &Request<Body>) -> tracing::Span {

@@ -9,14 +9,16 @@ const ORIGINATOR: HeaderName = HeaderName::from_static("originator");
 const OUR_ORIGINATOR: &str = "codex_router";
 pub(crate) const OUR_USER_AGENT: &str = concat!("codex_router/", env!("CARGO_PKG_VERSION"));
 
-/// Meant for one connection only (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] = [
+/// Meant for one connection only (RFC 9110, section 7.6.1), or about the trailers of a body, which
+/// are not passed on.
+const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
     header::TE,
+    header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];

@@ -1,6 +1,6 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use codex_auth::{ProfileRef, RouteHint, usage::Reading};
+use codex_auth::{CredentialError, ProfileRef, RouteHint, usage::Reading};
 use jiff::Timestamp;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
@@ -12,6 +12,7 @@ use crate::{
     ApiError,
     conversation::Passage,
     gate::Pass,
+    model_rules::{Ruled, RuledTurn, TurnRules},
     route::{ProfileTable, RouteReason},
     usage::{UsageOwner, UsageSink},
 };
@@ -36,13 +37,13 @@ impl<T: ProfileTable> Destination<T> {
         }
     }
 
-    /// Whether a request that came now would be served by the same login.
-    async fn still_serves(&self) -> bool {
-        let chosen = self.table.choose(self.wanted.as_ref()).await;
-        chosen.is_ok_and(|chosen| {
-            Some(&chosen.profile) == self.hint.profile.as_ref()
-                && chosen.identity == self.hint.identity
-        })
+    /// Whether a request that came now, and for which this rule counts, would be served by the same
+    /// login.
+    async fn still_serves(&self, rule: Option<&Ruled>) -> Result<bool, CredentialError> {
+        let wanted = self.wanted.as_ref().or(rule.map(|rule| &rule.profile));
+        let chosen = self.table.choose(wanted).await?;
+        Ok(Some(&chosen.profile) == self.hint.profile.as_ref()
+            && chosen.identity == self.hint.identity)
     }
 }
 
@@ -52,6 +53,8 @@ pub(super) struct Course<T> {
     destination: Destination<T>,
     /// By whose leave the client goes on, if it needs any.
     pass: Option<Pass>,
+    /// Which models have a profile of their own, unless the client named one.
+    rules: Option<TurnRules>,
     /// Where accounts have state of their own.
     passage: Option<Passage>,
     limits: Option<LimitsOf>,
@@ -87,6 +90,14 @@ impl fmt::Debug for LimitsOf {
     }
 }
 
+/// A turn whose model is for another profile, on a connection that cannot end for it.
+fn elsewhere(remedy: &str) -> ApiError {
+    let message = format!(
+        "a rule has another profile serve this model than the one that this connection is for: {remedy}"
+    );
+    ApiError::invalid_request("model_rule_elsewhere", message).with_param("model")
+}
+
 /// Why a message of the client does not go upstream.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -107,6 +118,7 @@ impl<T: ProfileTable> Course<T> {
         Self {
             destination,
             pass: None,
+            rules: None,
             passage,
             limits: None,
             turns: Turns::new(),
@@ -116,6 +128,10 @@ impl<T: ProfileTable> Course<T> {
 
     pub(super) fn with_pass(self, pass: Option<Pass>) -> Self {
         Self { pass, ..self }
+    }
+
+    pub(super) fn with_rules(self, rules: Option<TurnRules>) -> Self {
+        Self { rules, ..self }
     }
 
     pub(super) fn with_limits(self, limits: Option<LimitsOf>) -> Self {
@@ -151,9 +167,11 @@ impl<T: ProfileTable> Course<T> {
         if let Some(pass) = &self.pass {
             pass.renew().await.map_err(Stop::Barred)?;
         }
-        if self.turns.at_border() && !self.destination.still_serves().await {
-            return Err(Stop::Moved);
-        }
+        self.stays(&message).await.inspect_err(|stop| {
+            if let Stop::Refused(error) = stop {
+                self.listed.refuse(&message, error);
+            }
+        })?;
         let portable = self
             .passage
             .as_ref()
@@ -168,6 +186,32 @@ impl<T: ProfileTable> Course<T> {
             Some(Cow::Owned(rest)) => rest.into(),
             Some(Cow::Borrowed(_)) | None => message,
         })
+    }
+
+    /// Whether the profile of this connection is the one that serves this message.
+    async fn stays(&self, message: &str) -> Result<(), Stop> {
+        let at_border = self.turns.at_border();
+        let turn = match &self.rules {
+            Some(rules) => rules.of(message).await,
+            None => None,
+        };
+        let Some(turn) = turn else {
+            let stays = !at_border || self.destination.still_serves(None).await.unwrap_or(false);
+            return if stays { Ok(()) } else { Err(Stop::Moved) };
+        };
+        let rule = turn.ruled.as_ref();
+        match (self.destination.still_serves(rule).await, rule) {
+            (Ok(true), _) => Ok(()),
+            (Err(error), Some(rule)) => Err(Stop::Refused(rule.unavailable(&error))),
+            _ if !at_border => Err(Stop::Refused(elsewhere("wait for the end of the answer"))),
+            _ if self.moved(&turn) => Err(Stop::Moved),
+            _ => Err(Stop::Refused(elsewhere("send it over HTTP"))),
+        }
+    }
+
+    /// Whether a connection made anew would be for the profile of this turn.
+    fn moved(&self, turn: &RuledTurn) -> bool {
+        self.rules.as_ref().is_none_or(|rules| rules.moved(turn))
     }
 
     /// Whether an error says that the account cannot read what it was sent, and it would help if

@@ -2,7 +2,8 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version,
     header::{
         CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
-        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
+        UPGRADE,
     },
 };
 use hyper::upgrade::OnUpgrade;
@@ -149,6 +150,15 @@ fn accept_key<B>(request: &Request<B>) -> Result<HeaderValue, ApiError> {
     }
     if request.version() != Version::HTTP_11 {
         return Err(refused("WebSocket is spoken over HTTP/1.1 here"));
+    }
+    // What follows the head would be a body to some, and frames to others.
+    if headers.contains_key(TRANSFER_ENCODING)
+        || headers
+            .get(CONTENT_LENGTH)
+            .is_some_and(|length| length != "0")
+    {
+        let message = "the opening handshake of a WebSocket has no body";
+        return Err(ApiError::invalid_request("invalid_framing", message));
     }
     if headers.get(SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
         return Err(refused("WebSocket is spoken in version 13 here"));

@@ -143,6 +143,7 @@ impl<T: ProfileTable> UpgradeLayer<T> {
         let destination = Destination::new(self.table, hint, parts.extensions.get());
         let listed = ListedTurns::of(&parts.extensions);
         let pass = parts.extensions.remove();
+        let rules = parts.extensions.remove();
 
         let mut response = inner.call(Request::from_parts(parts, body)).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -154,6 +155,7 @@ impl<T: ProfileTable> UpgradeLayer<T> {
         let upstream = Side::new(upstream, Role::Client, compression);
         let course = Course::new(destination, passage, listed)
             .with_pass(pass)
+            .with_rules(rules)
             .with_limits(limits);
         self.connections.spawn(|stopping| {
             let relay = relay(client, upstream, course, stopping);

@@ -68,6 +68,8 @@ mod connections;
 mod course;
 mod end;
 mod extension;
+#[cfg(test)]
+mod guard;
 mod handshake;
 mod layer;
 mod listed;

@@ -6,6 +6,7 @@
 
 mod accumulate;
 mod conversation;
+mod edges;
 mod files;
 mod generate;
 mod oracle;
@@ -20,5 +21,7 @@ mod unknowns;
 
 #[path = "../../../fuzz/checks/backend.rs"]
 mod backend;
+#[path = "../../../fuzz/checks/http_edge.rs"]
+mod http_edge;
 #[path = "../../../fuzz/checks/well_formed.rs"]
 mod well_formed;

@@ -1,6 +1,6 @@
 //! What the fuzz targets check, on the corpus and on what once broke it.
 
-use crate::files;
+use crate::{files, http_edge};
 
 #[path = "../../../fuzz/checks/chat_request.rs"]
 mod chat_request;
@@ -18,10 +18,11 @@ mod ws_turn;
 type Check = fn(&[u8]);
 
 /// Each fuzz target by its name.
-const TARGETS: [(&str, Check); 6] = [
+const TARGETS: [(&str, Check); 7] = [
     ("chat_request", chat_request::check),
     ("chat_stream", chat_stream::check),
     ("conversation", conversation::check),
+    ("http_edge", http_edge::check),
     ("responses_request", responses_request::check),
     ("sse", sse::check),
     ("ws_turn", ws_turn::check),

@@ -3,16 +3,20 @@
     reason = "what is written here is the help, which knows no backticks"
 )]
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use codex_profiles::ListenAddress;
 
 use super::{
     attach::{Attach, Detach},
+    config::Config,
     doctor::Doctor,
     export::Export,
     import::Import,
     key::Key,
+    service::Service,
 };
 
 /// Switch between your Codex logins, and serve the chosen one on localhost.
@@ -33,9 +37,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the chosen profile, without a tray
     Serve {
-        /// Where to listen [default: that of CODEX_ROUTER_LISTEN, else of the settings, else 127.0.0.1:9876]
+        /// Where to listen: 127.0.0.1:9876, unix:/path or pipe:NAME [default: a socket that a service manager hands over, else that of CODEX_ROUTER_LISTEN, else of the settings, else 127.0.0.1:9876]
         #[arg(long, value_name = "ADDR")]
-        listen: Option<SocketAddr>,
+        listen: Option<ListenAddress>,
     },
     /// Open the page of the router that runs, in a browser
     Open {
@@ -122,6 +126,23 @@ pub(crate) enum Command {
     /// Keys that clients of the router present
     #[command(subcommand)]
     Key(Key),
+    /// Settings: show them, change them, take them back
+    #[command(subcommand)]
+    Config(Config),
+    /// Serve in the background whenever you are logged in
+    #[command(subcommand)]
+    Service(Service),
+    /// Print what has a shell complete these commands
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write those of all commands into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder
+        folder: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

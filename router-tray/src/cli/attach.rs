@@ -1,10 +1,10 @@
 //! `attach` and `detach`, and a word at the start of `serve` on what an earlier run left.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 use codex_profiles::{
-    ProfileStore,
+    ListenAddress, ProfileStore,
     attach::{
         AttachError, Attachment, AttachmentState, ConfigChange, Form, KEY_VARIABLE, RouterUrl,
     },
@@ -137,7 +137,10 @@ fn show(change: &ConfigChange, would: bool) -> Result<(), Failure> {
 
 /// Said when the router starts at `address`: what leads Codex to where nobody answers, and what
 /// belongs to somebody else.
-pub(crate) async fn left_over(store: &ProfileStore, address: SocketAddr) -> Option<String> {
+pub(crate) async fn left_over(store: &ProfileStore, address: &ListenAddress) -> Option<String> {
+    let Some(address) = address.tcp() else {
+        return left_over_of_socket(store, address).await;
+    };
     let attachment = store.attachment(address.into()).await.ok()?;
     match attachment.state {
         AttachmentState::Elsewhere => {
@@ -160,6 +163,23 @@ pub(crate) async fn left_over(store: &ProfileStore, address: SocketAddr) -> Opti
         AttachmentState::Attached => key_missing(store, &attachment).await,
         _ => None,
     }
+}
+
+/// The same of a router that Codex cannot connect to at all.
+async fn left_over_of_socket(store: &ProfileStore, address: &ListenAddress) -> Option<String> {
+    let usual = ListenAddress::default().tcp()?;
+    let attachment = store.attachment(usual.into()).await.ok()?;
+    let leads_to = attachment.leads_to.as_deref()?;
+    let is_ours = matches!(
+        attachment.state,
+        AttachmentState::Attached | AttachmentState::Elsewhere
+    );
+    is_ours.then(|| {
+        format!(
+            "Codex is attached to {leads_to}, and cannot connect to {address}: `codex-router \
+             detach` lets it go."
+        )
+    })
 }
 
 /// Sentences on settings that are not ours, which nothing here touches.
@@ -185,12 +205,16 @@ pub(crate) const SENDS_NO_KEY: &str = "Codex is attached without a client key, a
 
 /// The router of this home that runs, else the one that would.
 pub(crate) async fn router(store: &ProfileStore) -> Result<RouterUrl, Failure> {
-    if let Some(running) = RunningRouter::find(store.home()).await
-        && let Ok(router) = running.address().as_str().parse()
-    {
-        return Ok(router);
-    }
-    Ok(serving::listen_address(store).await?.into())
+    let address = match RunningRouter::find(store.home()).await {
+        Some(running) => running.address().to_owned(),
+        None => serving::listen_address(store).await?.url(),
+    };
+    address.parse().map_err(|_| {
+        Failure::because(format!(
+            "Codex cannot connect to {address}: let the router listen at an IP address, such as \
+             127.0.0.1:9876"
+        ))
+    })
 }
 
 async fn is_served(router: RouterUrl) -> bool {

@@ -96,7 +96,7 @@ async fn network(home: &CodexHome) -> Result<Vec<Finding>, Failure> {
 
 /// As `serve` would take it.
 async fn listen(home: &CodexHome) -> Result<String, Failure> {
-    if let Some(listen) = serving::listen_of_environment() {
+    if let Some(listen) = serving::given_address() {
         return Ok(listen);
     }
     let home = home.clone();
@@ -106,11 +106,9 @@ async fn listen(home: &CodexHome) -> Result<String, Failure> {
 
 async fn running(home: &CodexHome) -> Option<RunningRouter> {
     let running = running::RunningRouter::find(home).await?;
-    let [address] = running.address().socket_addrs(|| None).ok()?[..] else {
-        return None;
-    };
+    let address = running.address().strip_prefix("http://")?;
     Some(RunningRouter {
-        address,
+        address: address.parse().ok()?,
         version: running.version().await,
     })
 }

@@ -3,6 +3,8 @@
 mod args;
 pub(crate) mod attach;
 pub(crate) mod client;
+mod complete;
+mod config;
 mod doctor;
 mod exit;
 mod export;
@@ -17,6 +19,7 @@ mod passphrase;
 mod profiles;
 mod save;
 mod serve;
+mod service;
 mod sign_out;
 mod stop;
 mod switch;
@@ -30,6 +33,7 @@ use codex_profiles::{CodexHome, ProfileStore};
 pub(crate) use args::Cli;
 use args::Command;
 pub(crate) use exit::Failure;
+pub(crate) use serve::say_address;
 #[cfg(feature = "gui")]
 pub(crate) use serve::{announce, offer_page, second_start};
 pub(crate) use stop::stop_signal;
@@ -45,6 +49,7 @@ fn started(cli: Cli) -> Result<(), Failure> {
         Some(folder) => CodexHome::at(std::path::absolute(folder)?),
         None => CodexHome::discover()?,
     };
+    crate::serving::prepare()?;
     // Its windows want the first thread, on which no runtime may wait.
     #[cfg(feature = "gui")]
     if cli.command.is_none() {
@@ -80,6 +85,10 @@ async fn dispatch(cli: Cli, home: CodexHome) -> Result<(), Failure> {
         Some(Command::Detach(detach)) => detach.run(&store()?).await,
         Some(Command::Doctor(doctor)) => doctor.run(&home, cli.codex_home).await,
         Some(Command::Key(key)) => key.run(&store()?).await,
+        Some(Command::Config(config)) => config.run(&home).await,
+        Some(Command::Service(service)) => service.run(&home, cli.codex_home.is_some()).await,
+        Some(Command::Completions { shell }) => complete::completions(shell),
+        Some(Command::Man { folder }) => complete::man(folder.as_deref()),
         Some(Command::SignOut { name, yes }) => sign_out::sign_out(&home, &name, yes).await,
     }
 }

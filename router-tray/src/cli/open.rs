@@ -1,7 +1,8 @@
 use codex_profiles::CodexHome;
+use router_tray::browser;
 
 use super::{exit::Failure, out};
-use crate::{browser, running::RunningRouter};
+use crate::running::RunningRouter;
 
 /// `open [--print]`: opens the page of the router that runs.
 pub(crate) async fn open(home: &CodexHome, print: bool) -> Result<(), Failure> {

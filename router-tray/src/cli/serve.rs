@@ -1,9 +1,6 @@
-use std::{
-    io::{self, Write as _},
-    net::SocketAddr,
-};
+use std::io::{self, Write as _};
 
-use codex_profiles::{CodexHome, ProfileStore, report::LoginState};
+use codex_profiles::{CodexHome, ListenAddress, ProfileStore, report::LoginState};
 
 use super::{attach, exit::Failure, out, stop::stop_signal, text};
 use crate::{running::RunningRouter, serving::Serving};
@@ -26,7 +23,7 @@ pub(crate) async fn second_start(router: &RunningRouter) -> Result<(), Failure> 
 }
 
 /// `serve`: the server alone, until it is told to stop.
-pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Result<(), Failure> {
+pub(crate) async fn serve(home: &CodexHome, listen: Option<ListenAddress>) -> Result<(), Failure> {
     let serving = Serving::start(home, listen).await?;
     announce(&serving).await?;
     offer_page(&serving);
@@ -36,11 +33,7 @@ pub(crate) async fn serve(home: &CodexHome, listen: Option<SocketAddr>) -> Resul
 
 /// Says where it listens, for programs, and what to do next, for a person.
 pub(crate) async fn announce(serving: &Serving) -> Result<(), Failure> {
-    {
-        let mut out = io::stdout().lock();
-        writeln!(out, "listening on http://{}", serving.address())?;
-        out.flush()?;
-    }
+    say_address(serving.address())?;
     welcome(serving.store(), serving.address()).await?;
     if let Some(told) = attach::left_over(serving.store(), serving.address()).await {
         eprintln!("{told}");
@@ -48,8 +41,19 @@ pub(crate) async fn announce(serving: &Serving) -> Result<(), Failure> {
     Ok(())
 }
 
+/// For programs that wait for it.
+pub(crate) fn say_address(address: &ListenAddress) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening on {}", address.url())?;
+    out.flush()
+}
+
 /// Gives a person without a tray the way to the page.
 pub(crate) fn offer_page(serving: &Serving) {
+    // What a service says is kept, and read by others than the one whose page it is.
+    if std::env::var_os("INVOCATION_ID").is_some() {
+        return;
+    }
     match serving.control().link() {
         Ok(link) => eprintln!("See and change everything in a browser: {link}"),
         Err(error) => eprintln!("codex-router: the page cannot be opened: {error}"),
@@ -57,7 +61,7 @@ pub(crate) fn offer_page(serving: &Serving) {
 }
 
 /// What to do next, for a person who started this in a terminal.
-async fn welcome(store: &ProfileStore, address: SocketAddr) -> Result<(), Failure> {
+async fn welcome(store: &ProfileStore, address: &ListenAddress) -> Result<(), Failure> {
     let report = store.report().await?;
     let serving = match (&report.current, &report.live.identity) {
         (Some(name), _) => format!("Serving the profile `{name}`."),
@@ -76,9 +80,22 @@ async fn welcome(store: &ProfileStore, address: SocketAddr) -> Result<(), Failur
         ),
         (None, None) => "No profile is chosen: `codex-router use NAME`.".to_owned(),
     };
-    eprintln!(
-        "{serving}\nPoint any OpenAI client at http://localhost:{}/v1",
-        address.port()
-    );
+    eprintln!("{serving}\n{}", way(address));
     Ok(())
+}
+
+/// How a client gets there.
+fn way(address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Tcp(address) => format!(
+            "Point any OpenAI client at http://localhost:{}/v1",
+            address.port()
+        ),
+        ListenAddress::Unix(path) => format!(
+            "Point a client that knows Unix sockets at it, such as: \
+             curl --unix-socket {} http://localhost/v1/models",
+            text::path(path)
+        ),
+        other => format!("Point a client that knows named pipes at {other}, path /v1"),
+    }
 }

@@ -5,10 +5,7 @@ use std::{ops::ControlFlow, sync::Arc};
 use codex_profiles::report::ProfileReport;
 use codex_proxy::control::{AttachmentView, Language, Overview};
 use jiff::Zoned;
-use tao::{
-    event::{Event as LoopEvent, StartCause, WindowEvent},
-    event_loop::EventLoopWindowTarget,
-};
+use tao::event::{Event as LoopEvent, StartCause};
 use tokio::sync::Notify;
 
 use super::{
@@ -17,7 +14,7 @@ use super::{
     menu::{Action, Menu},
     notify::{Note, Said},
     tray::Tray,
-    window::{Link, Place, Window, open_in_browser},
+    window::{End, Link, Place, Window},
     words::Words,
 };
 
@@ -30,40 +27,34 @@ pub(crate) struct App {
     tray: Option<Tray>,
     window: Window,
     is_stopping: bool,
-    #[cfg(target_os = "macos")]
-    menu_bar: Option<super::menu_bar::MenuBar>,
 }
 
-type Target = EventLoopWindowTarget<Event>;
-
 impl App {
-    pub(crate) fn new(deeds: Deeds, quit: Arc<Notify>, overview: Option<Overview>) -> Self {
+    pub(crate) fn new(
+        deeds: Deeds,
+        window: Window,
+        quit: Arc<Notify>,
+        overview: Option<Overview>,
+    ) -> Self {
         Self {
             deeds,
             quit,
             overview,
             system_language: sys_locale::get_locale(),
             tray: None,
-            window: Window::default(),
+            window,
             is_stopping: false,
-            #[cfg(target_os = "macos")]
-            menu_bar: None,
         }
     }
 
     /// Breaks when the program is to end.
-    pub(crate) fn on(&mut self, event: LoopEvent<'_, Event>, target: &Target) -> ControlFlow<()> {
+    pub(crate) fn on(&mut self, event: LoopEvent<'_, Event>) -> ControlFlow<()> {
         match event {
             LoopEvent::NewEvents(StartCause::Init) => self.begin(),
             // macOS may hide an icon; starting the program again is the other way in.
             LoopEvent::Reopen { .. } => self.show(Place::Profiles),
-            LoopEvent::WindowEvent {
-                window_id,
-                event: WindowEvent::CloseRequested,
-                ..
-            } if self.window.is(window_id) => self.close_window(target),
             LoopEvent::UserEvent(Event::Stopped) => return ControlFlow::Break(()),
-            LoopEvent::UserEvent(event) => self.take(event, target),
+            LoopEvent::UserEvent(event) => self.take(event),
             _ => {}
         }
         ControlFlow::Continue(())
@@ -87,17 +78,14 @@ impl App {
                 self.without_panel();
             }
         }
-        #[cfg(target_os = "macos")]
-        {
-            self.menu_bar = super::menu_bar::MenuBar::show();
-        }
     }
 
-    fn take(&mut self, event: Event, target: &Target) {
+    fn take(&mut self, event: Event) {
         match event {
             Event::Chosen(id) => self.choose(&id),
             Event::Show(place) => self.show(place),
-            Event::Linked(place, link) => self.open(place, &link, target),
+            Event::Linked(place, link) => self.open(place, link),
+            Event::WindowClosed(number, end) => self.window_closed(number, end),
             Event::Overview(overview) => {
                 self.overview = Some(*overview);
                 self.draw();
@@ -144,20 +132,19 @@ impl App {
     }
 
     /// Two clicks in a row ask for two links; the second finds the window of the first.
-    fn open(&mut self, place: Place, link: &Link, target: &Target) {
-        if self.is_stopping || self.window.follow(place, link) {
-            return;
-        }
-        in_dock(target, true);
-        if !self.window.show(target, link) {
-            in_dock(target, false);
-            open_in_browser(link.expose().to_owned());
+    fn open(&mut self, place: Place, link: Link) {
+        if !self.is_stopping && !self.window.follow(place, &link) && !self.window.show(&link) {
+            link.open_in_browser();
         }
     }
 
-    fn close_window(&mut self, target: &Target) {
-        if self.window.close() {
-            in_dock(target, false);
+    /// The link of a window that could not show the page may be used up.
+    fn window_closed(&mut self, number: u64, end: End) {
+        self.window.has_closed(number);
+        match end {
+            End::Closed => {}
+            End::Failed => self.deeds.open_in_browser(),
+            End::Broken => tracing::warn!("the window ended by itself"),
         }
     }
 
@@ -221,18 +208,4 @@ impl App {
 
 fn label(profile: &ProfileReport) -> Option<(&str, &str)> {
     Some((&profile.name, profile.label.as_deref()?))
-}
-
-/// On macOS the program is in the Dock, and among those to switch to, while it has a window.
-fn in_dock(target: &Target, shown: bool) {
-    #[cfg(target_os = "macos")]
-    {
-        use tao::platform::macos::{ActivationPolicy, EventLoopWindowTargetExtMacOS as _};
-        target.set_activation_policy_at_runtime(match shown {
-            true => ActivationPolicy::Regular,
-            false => ActivationPolicy::Accessory,
-        });
-    }
-    #[cfg(not(target_os = "macos"))]
-    let _ = (target, shown);
 }

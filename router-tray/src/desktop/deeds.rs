@@ -133,6 +133,14 @@ impl Deeds {
         });
     }
 
+    /// Shows the page in the browser, where no window can.
+    pub(crate) fn open_in_browser(&self) {
+        match self.control.link() {
+            Ok(link) => Link::to(Place::Profiles, &link).open_in_browser(),
+            Err(error) => self.bell.ring(Event::Failed(told(error))),
+        }
+    }
+
     /// Makes a profile the current one.
     pub(crate) fn use_profile(&self, name: String) {
         self.done(async move |control| {

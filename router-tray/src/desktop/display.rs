@@ -23,14 +23,10 @@ mod linux {
 
     /// To be called while the program has one thread.
     ///
-    /// The web view stays blank on some graphics drivers, and takes half as much memory again on
-    /// all, unless it is told to leave them alone. GTK loads the drivers even for an icon, a third of
-    /// this program's memory. A person may have set something else.
+    /// GTK loads the drivers of the graphics card even for an icon, a third of this program's memory,
+    /// unless it is told not to. A person may have set something else.
     pub(crate) fn prepare() {
         let _ = glib::setenv("GDK_GL", "disable", false);
-        if cfg!(feature = "webview") {
-            let _ = glib::setenv("WEBKIT_DISABLE_DMABUF_RENDERER", "1", false);
-        }
     }
 
     /// Finds a display, or says why there is none.

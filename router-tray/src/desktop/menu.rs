@@ -10,11 +10,9 @@ use codex_auth::{
 use codex_profiles::report::{LiveReport, LoginState, ProfileReport};
 use codex_proxy::control::{AttachmentView, Overview};
 use jiff::{Timestamp, Zoned};
+use router_tray::icon::Health;
 
-use super::{
-    icon::Health,
-    words::{Words, filled},
-};
+use super::words::{Words, filled};
 
 /// From here on a limit is nearly used up, in percent.
 const NEAR: f64 = 80.0;

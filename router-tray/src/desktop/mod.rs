@@ -8,10 +8,7 @@ mod app;
 mod autostart;
 mod deeds;
 pub(crate) mod display;
-mod icon;
 mod menu;
-#[cfg(target_os = "macos")]
-mod menu_bar;
 mod notify;
 mod tray;
 mod window;
@@ -32,7 +29,7 @@ use tray_icon::{TrayIconEvent, menu::MenuEvent};
 use self::{
     app::App,
     autostart::Autostart,
-    window::{Link, Place},
+    window::{End, Link, Place, Window},
 };
 use crate::{
     cli::{Failure, announce, offer_page, second_start, stop_signal},
@@ -49,6 +46,8 @@ pub(crate) enum Event {
     Show(Place),
     /// The link that was asked for, to show this with in the window or the browser.
     Linked(Place, Link),
+    /// The window of this number is gone.
+    WindowClosed(u64, End),
     /// The state of the router now.
     Overview(Box<Overview>),
     /// Something happened to the logins.
@@ -119,13 +118,14 @@ fn around(serving: Serving, runtime: &Runtime, chosen_home: Option<&CodexHome>) 
     let poke = deeds::watch(runtime, control.clone(), notices, &bell);
     listen(&bell);
 
+    let window = Window::new(bell.clone());
     let deeds = deeds::Deeds::new(runtime.handle().clone(), control, bell, poke);
-    let mut app = App::new(deeds, quit, first);
-    events.run_return(|event, target, flow| {
+    let mut app = App::new(deeds, window, quit, first);
+    events.run_return(|event, _, flow| {
         *flow = ControlFlow::Wait;
         if let LoopEvent::LoopDestroyed = event {
             app.end();
-        } else if app.on(event, target).is_break() {
+        } else if app.on(event).is_break() {
             *flow = ControlFlow::Exit;
         }
     });
@@ -144,7 +144,7 @@ fn event_loop() -> EventLoop<Event> {
     #[cfg(target_os = "macos")]
     {
         use tao::platform::macos::{ActivationPolicy, EventLoopExtMacOS as _};
-        // Nothing in the Dock until there is a window.
+        // Nothing in the Dock: the window, while it is open, is there for itself.
         events.set_activation_policy(ActivationPolicy::Accessory);
     }
     events
@@ -206,6 +206,7 @@ fn opens_window(event: &TrayIconEvent) -> bool {
 /// What the page may ask of the desktop.
 pub(crate) struct Surroundings {
     bell: Bell,
+    has_window: bool,
     autostart: Option<Autostart>,
     starts_at_login: Mutex<Option<bool>>,
 }
@@ -216,6 +217,7 @@ impl Surroundings {
         let starts_at_login = autostart.as_ref().and_then(Autostart::is_on);
         Self {
             bell,
+            has_window: window::is_installed(),
             autostart,
             starts_at_login: Mutex::new(starts_at_login),
         }
@@ -226,7 +228,7 @@ impl Desktop for Surroundings {
     fn view(&self) -> DesktopView {
         let starts_at_login = self.starts_at_login.lock();
         DesktopView {
-            window: cfg!(feature = "webview"),
+            window: self.has_window,
             starts_at_login: *starts_at_login.unwrap_or_else(std::sync::PoisonError::into_inner),
         }
     }

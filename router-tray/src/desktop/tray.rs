@@ -1,14 +1,12 @@
 //! The icon in the panel and its menu, made equal to a [`Menu`] in place.
 
+use router_tray::icon::{self, Health, Style};
 use tray_icon::{
     Icon, TrayIcon, TrayIconBuilder,
     menu::{self, CheckMenuItem, IsMenuItem, MenuId, MenuItem, PredefinedMenuItem},
 };
 
-use super::{
-    icon::{self, Health, Style},
-    menu::{Action, Entry, Menu, changed},
-};
+use super::menu::{Action, Entry, Menu, changed};
 
 /// The name under which panels keep the place of the icon.
 const NAME: &str = "codex-router";
@@ -193,8 +191,8 @@ fn with_icon(
 fn set_icon(icon: &TrayIcon, health: Health) {
     #[cfg(target_os = "macos")]
     let shown = image(health, Style::Template)
-        .map_err(Into::into)
-        .and_then(|image| icon.set_icon_templated(Some(image)));
+        .map_err(<Box<dyn std::error::Error>>::from)
+        .and_then(|image| icon.set_icon_templated(Some(image)).map_err(Into::into));
     #[cfg(not(target_os = "macos"))]
     let shown = image(health, Style::Tile)
         .map_err(<Box<dyn std::error::Error>>::from)

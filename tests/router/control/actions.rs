@@ -36,10 +36,14 @@ async fn a_switch_in_the_page_is_one_for_clients_files_and_command_line() {
     assert_eq!(answer.served_by(), ("other", "current"));
     let unknown = script.post("/api/profiles/nobody/use", &json!({})).await;
     assert_eq!(unknown.error(404), "no_such_profile");
-    let odd = script
-        .post("/api/profiles/%2e%2e%2fx/use", &json!({}))
-        .await;
-    assert_eq!(odd.error(400), "invalid_profile_name");
+    for (name, code) in [
+        ("%2e%2e%2fx", "invalid_path"),
+        (".x", "invalid_profile_name"),
+    ] {
+        let path = format!("/api/profiles/{name}/use");
+        let odd = script.post(&path, &json!({})).await;
+        assert_eq!(odd.error(400), code);
+    }
 }
 
 #[tokio::test]

@@ -17,12 +17,14 @@ async fn settings_are_shown_changed_and_kept_with_what_nobody_knows() {
         settings,
         json!({"listen": "127.0.0.1:9876", "listen_now": now, "refresh_interval_seconds": 600,
             "auto_refresh_enabled": false, "reasoning_format": "reasoning_content",
-            "log_level": null, "language": "auto", "fallback": null})
+            "log_level": null, "language": "auto", "fallback": null, "model_rules": [],
+            "allowed_hosts": []})
     );
     let fallback = json!({"profiles": ["other"], "on_needs_login": true, "daily_requests": 7,
         "daily_tokens": null});
     let change = json!({"listen": "127.0.0.1:9877", "refresh_interval_seconds": 900,
-        "reasoning_format": "think-tags", "language": "zh-CN", "fallback": fallback});
+        "reasoning_format": "think-tags", "language": "zh-CN", "fallback": fallback,
+        "model_rules": [{"model": "gpt-5*", "profile": "other"}], "allowed_hosts": ["mini.lan"]});
     let changed = script.patch("/api/settings", &change).await.json();
     for (name, value) in change.as_object().unwrap() {
         assert_eq!(&changed[name], value, "{name}");
@@ -51,6 +53,8 @@ async fn one_wrong_value_changes_nothing_and_is_named() {
         ("log_level", json!("loud")),
         ("language", json!("xx")),
         ("fallback", json!({"profiles": ["../x"]})),
+        ("model_rules", json!([{"model": "m", "profile": "../x"}])),
+        ("allowed_hosts", json!(["http://mini.lan"])),
         ("no_such_setting", json!(1)),
     ] {
         let change = json!({"auto_refresh_enabled": true, name: value});

@@ -4,6 +4,7 @@ mod bridge;
 mod compression;
 mod keys;
 mod limits;
+mod model_rules;
 mod relay;
 
 use std::time::Duration;

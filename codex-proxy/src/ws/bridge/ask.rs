@@ -22,7 +22,7 @@ const OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
 const OF_WEBSOCKET: &[u8] = b"responses_websockets";
 
 /// What the requests of all turns of a connection have in common: what the handshake said.
-pub(super) struct TurnHead {
+pub(in crate::ws) struct TurnHead {
     uri: Uri,
     headers: HeaderMap,
     memory: ConnectionMemory,
@@ -33,7 +33,7 @@ pub(super) struct TurnHead {
 }
 
 impl TurnHead {
-    pub(super) fn of(handshake: Request<()>, memory: ConnectionMemory) -> Self {
+    pub(in crate::ws) fn of(handshake: Request<()>, memory: ConnectionMemory) -> Self {
         let (mut parts, ()) = handshake.into_parts();
         let reason = parts.extensions.get::<RouteReason>();
         // What was named is gone from the headers; each turn is to name it again.
@@ -81,7 +81,10 @@ impl TurnHead {
     ///
     /// # Errors
     /// 400 for anything but `response.create`.
-    pub(super) fn request<B: From<Bytes>>(&self, message: &str) -> Result<Request<B>, ApiError> {
+    pub(in crate::ws) fn request<B: From<Bytes>>(
+        &self,
+        message: &str,
+    ) -> Result<Request<B>, ApiError> {
         let body = body_of(message)?;
         let mut request = Request::new(B::from(body));
         *request.method_mut() = Method::POST;

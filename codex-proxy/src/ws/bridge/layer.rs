@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 use super::{ask::TurnHead, session::Session};
 use crate::{
     ApiError, BoxError, Origin, error,
+    model_rules::TurnRules,
     responses::memory::ConnectionMemories,
     upstream::is_codex_client,
     ws::{Connections, handshake::Offer, socket::Socket},
@@ -100,7 +101,7 @@ where
         let layer = self.layer.clone();
         let (parts, body) = request.into_parts();
         let handshake = Request::from_parts(parts.clone(), ());
-        if !is_for_public_api(&handshake) {
+        if !is_for_public_api(&handshake) || has_rules(&handshake) {
             return Box::pin(async move { layer.accept(handshake) });
         }
         let answer = ready.call(Request::from_parts(parts, body));
@@ -117,6 +118,12 @@ where
 fn is_for_public_api(handshake: &Request<()>) -> bool {
     let hint = handshake.extensions().get::<RouteHint>();
     hint.is_some_and(|hint| hint.backend == Some(Backend::OpenAi))
+}
+
+/// Each turn may be for another profile then.
+fn has_rules(handshake: &Request<()>) -> bool {
+    let rules = handshake.extensions().get::<TurnRules>();
+    rules.is_some_and(TurnRules::apply)
 }
 
 /// Codex would now use HTTP by itself; other clients would not.

@@ -59,4 +59,6 @@ mod ask;
 mod layer;
 mod session;
 
+#[cfg(test)]
+pub(in crate::ws) use ask::TurnHead;
 pub use layer::{Bridge, BridgeLayer};

@@ -85,5 +85,5 @@ fn listen_for_pastes(paste: PasteBox) -> oneshot::Receiver<()> {
 /// error when this fails.
 fn open(url: &str) {
     let url = url.to_owned();
-    thread::spawn(move || crate::browser::open(&url));
+    thread::spawn(move || router_tray::browser::open(&url));
 }

@@ -1,106 +1,62 @@
+//! The frame with the web view in it.
+
 use std::error::Error;
 
+use router_tray::{
+    browser,
+    icon::{self, Health, Style},
+};
 use tao::{
     dpi::LogicalSize,
     event_loop::EventLoopWindowTarget,
-    window::{Icon, WindowBuilder, WindowId},
+    window::{Icon, Window, WindowBuilder},
 };
 use wry::{NewWindowResponse, WebContext, WebView, WebViewBuilder};
 
-use super::{Link, Place, open_in_browser};
-use crate::desktop::{
-    Event,
-    icon::{self, Health, Style},
-};
+use crate::orders::Order;
 
 const SIZE: LogicalSize<f64> = LogicalSize::new(1080.0, 780.0);
 const SMALLEST: LogicalSize<f64> = LogicalSize::new(360.0, 420.0);
 
-/// The window, while it is open.
-#[derive(Default)]
-pub(crate) struct Window {
-    open: Option<Open>,
-}
-
-/// In the order in which they are dropped.
-struct Open {
+/// The window. In the order in which they are dropped:
+pub(crate) struct View {
     page: WebView,
-    origin: String,
-    frame: tao::window::Window,
+    frame: Window,
     _context: Option<WebContext>,
 }
 
-impl Window {
-    /// Brings it to the front and the page to this place, if it is there.
-    pub(crate) fn bring_to_front(&self, place: Place) -> bool {
-        let Some(open) = &self.open else {
-            return false;
-        };
-        // Another fragment of the page that is there: nothing is loaded.
-        let url = format!("{}/#{}", open.origin, place.mark());
-        open.bring_to_front(place, &url);
-        true
-    }
-
-    /// The same by a link, for a page that may not have been let in yet.
-    pub(crate) fn follow(&self, place: Place, link: &Link) -> bool {
-        let Some(open) = &self.open else {
-            return false;
-        };
-        open.bring_to_front(place, link.expose());
-        true
-    }
-
-    /// Opens it, if the system can.
-    pub(crate) fn show(&mut self, target: &EventLoopWindowTarget<Event>, link: &Link) -> bool {
-        match Open::at(target, link) {
-            Ok(open) => self.open = Some(open),
-            Err(error) => tracing::warn!(%error, "there is no window"),
-        }
-        self.open.is_some()
-    }
-
-    /// Whether this is it.
-    pub(crate) fn is(&self, window: WindowId) -> bool {
-        self.open
-            .as_ref()
-            .is_some_and(|open| open.frame.id() == window)
-    }
-
-    /// Gives back all that it held, and says whether it was there.
-    pub(crate) fn close(&mut self) -> bool {
-        self.open.take().is_some()
-    }
-}
-
-impl Open {
-    fn at(target: &EventLoopWindowTarget<Event>, link: &Link) -> Result<Self, Box<dyn Error>> {
+impl View {
+    /// The window with the page at this address. It never leaves its origin.
+    pub(crate) fn at(
+        target: &EventLoopWindowTarget<Order>,
+        url: &str,
+    ) -> Result<Self, Box<dyn Error>> {
         let frame = frame(target)?;
-        let origin = origin(link.expose()).to_owned();
         let mut context = data_folder().map(|folder| WebContext::new(Some(folder)));
-        let page = page(context.as_mut(), &origin).with_url(link.expose());
+        let page = page(context.as_mut(), origin(url)).with_url(url);
         let page = inside(&frame, page)?;
         Ok(Self {
             page,
-            origin,
             frame,
             _context: context,
         })
     }
 
-    fn bring_to_front(&self, place: Place, url: &str) {
+    /// Shows another address of the page.
+    pub(crate) fn open(&self, url: &str) -> wry::Result<()> {
+        self.raise();
+        self.page.load_url(url)
+    }
+
+    /// Brings it to the front.
+    pub(crate) fn raise(&self) {
         self.frame.set_minimized(false);
         self.frame.set_visible(true);
         self.frame.set_focus();
-        if place != Place::Profiles
-            && let Err(error) = self.page.load_url(url)
-        {
-            tracing::warn!(%error, "the page cannot be moved");
-        }
     }
 }
 
-fn frame(target: &EventLoopWindowTarget<Event>) -> Result<tao::window::Window, Box<dyn Error>> {
+fn frame(target: &EventLoopWindowTarget<Order>) -> Result<Window, Box<dyn Error>> {
     let pixels = icon::draw(Health::Fine, Style::Tile);
     let frame = WindowBuilder::new()
         .with_title("Codex Router")
@@ -132,7 +88,7 @@ fn page<'a>(context: Option<&'a mut WebContext>, origin: &str) -> WebViewBuilder
 }
 
 #[cfg(target_os = "linux")]
-fn inside(frame: &tao::window::Window, page: WebViewBuilder<'_>) -> wry::Result<WebView> {
+fn inside(frame: &Window, page: WebViewBuilder<'_>) -> wry::Result<WebView> {
     use tao::platform::unix::WindowExtUnix as _;
     use wry::WebViewBuilderExtUnix as _;
 
@@ -143,7 +99,7 @@ fn inside(frame: &tao::window::Window, page: WebViewBuilder<'_>) -> wry::Result<
 }
 
 #[cfg(not(target_os = "linux"))]
-fn inside(frame: &tao::window::Window, page: WebViewBuilder<'_>) -> wry::Result<WebView> {
+fn inside(frame: &Window, page: WebViewBuilder<'_>) -> wry::Result<WebView> {
     page.build(frame)
 }
 
@@ -152,6 +108,17 @@ fn inside(frame: &tao::window::Window, page: WebViewBuilder<'_>) -> wry::Result<
 fn data_folder() -> Option<std::path::PathBuf> {
     let folder = cfg!(windows).then(|| std::env::var_os("LOCALAPPDATA"))??;
     Some(std::path::PathBuf::from(folder).join("Codex Router"))
+}
+
+/// Opens an address of the web in the browser of the system; other kinds of addresses in nothing.
+fn open_in_browser(url: String) {
+    if !["https://", "http://"].iter().any(|it| url.starts_with(it)) {
+        return;
+    }
+    // Some browsers are waited for.
+    std::thread::spawn(move || {
+        browser::open(&url);
+    });
 }
 
 /// The scheme, host and port of an address.

@@ -3,7 +3,7 @@
 
 /// How things are, at a glance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Health {
+pub enum Health {
     /// Requests are served.
     Fine,
     /// A limit of who serves is nearly used up.
@@ -18,19 +18,15 @@ pub(crate) enum Health {
 
 /// How an icon is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
+pub enum Style {
     /// In colour, on a tile.
     Tile,
     /// As a shape alone, which macOS colours as its menu bar is.
-    #[cfg_attr(
-        not(any(test, target_os = "macos")),
-        expect(dead_code, reason = "only macOS has menu bars of such icons")
-    )]
     Template,
 }
 
 /// The sides of an icon in pixels: enough for a panel at twice the usual density.
-pub(crate) const SIZE: u32 = 64;
+pub const SIZE: u32 = 64;
 /// Samples of a pixel along each side.
 const SAMPLES: u16 = 4;
 /// The sides of the drawing, in its own units.
@@ -49,7 +45,8 @@ const BADGE_RADIUS: f32 = 5.2;
 const BADGE_MARGIN: f32 = 1.3;
 
 /// The pixels of an icon: red, green, blue and alpha of each.
-pub(crate) fn draw(health: Health, style: Style) -> Vec<u8> {
+#[must_use]
+pub fn draw(health: Health, style: Style) -> Vec<u8> {
     let rows = (0..SIZE).flat_map(|y| (0..SIZE).map(move |x| (x, y)));
     rows.flat_map(|(x, y)| pixel(x, y, health, style)).collect()
 }

@@ -19,11 +19,16 @@ impl MenuBar {
 
 /// The system names the entries in the language of the person.
 fn menu() -> tray_icon::menu::Result<Menu> {
-    // Not `quit`, which would cut streams off: closing the window leaves the icon, which has one.
     let program = Submenu::with_items(
         "Codex Router",
         true,
-        &[&Predefined::hide(None), &Predefined::hide_others(None)],
+        &[
+            &Predefined::hide(None),
+            &Predefined::hide_others(None),
+            &Predefined::separator(),
+            // Of the window: the server is another program, and the icon has an entry that ends that.
+            &Predefined::quit(None),
+        ],
     )?;
     let edit = Submenu::with_items(
         "Edit",

@@ -1,0 +1,150 @@
+//! An upstream that comes and goes, names that are not found, no file descriptors.
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use fake_openai::{FakeOpenAi, Fault};
+
+use crate::{
+    Scale, does_not_grow,
+    harness::{Answer, Home, PATIENCE, Router, World, chat, client, fake, patiently, worker},
+    is_well,
+};
+
+#[tokio::test]
+async fn an_upstream_that_comes_and_goes_is_told_apart_and_found_again() {
+    let scale = Scale::chosen();
+    let fake = fake();
+    let address: SocketAddr = fake.address();
+    let login = fake.api_key_auth_json("sk-key-of-the-test");
+    let home = Home::with(&[("key", login)]);
+    home.keep_nothing_alive();
+    let router = Router::start(&home, &fake);
+    let mut world = World { router, home, fake };
+    let mut after_rounds = Vec::new();
+    while scale.goes_on(after_rounds.len(), 3) {
+        is_well(&world).await;
+        // It breaks off, refuses, and is gone.
+        world.fake.fault(Fault::cut_after(2).times(1));
+        let cut = Answer::to(world.router.say_streaming("hello")).await;
+        assert!(!cut.text().contains("[DONE]"), "{}", cut.text());
+        world.fake = away(world.fake, address, async || {
+            for _ in 0..scale.of(5, 100) {
+                let begun = Instant::now();
+                let answer = Answer::to(world.router.say("hello")).await;
+                assert!([502, 503].contains(&answer.status), "{}", answer.text());
+                assert_eq!(answer.header("x-codex-router-error"), Some("upstream"));
+                assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+            }
+            let health = Answer::to(world.router.get("/healthz")).await;
+            assert_eq!(health.status, 200);
+        })
+        .await;
+        // By itself, at the first request.
+        is_well(&world).await;
+        after_rounds.push(scale.note("the upstream was away", &world.router));
+    }
+    does_not_grow(&after_rounds);
+}
+
+/// Does this while there is no upstream, and gives another one at the same address.
+async fn away(fake: FakeOpenAi, address: SocketAddr, meanwhile: impl AsyncFnOnce()) -> FakeOpenAi {
+    drop(fake);
+    patiently(|| TcpStream::connect(address).is_err().then_some(())).expect("it is gone");
+    meanwhile().await;
+    let again = || {
+        FakeOpenAi::builder()
+            .listen(address)
+            .start_on_own_thread()
+            .ok()
+    };
+    let again = patiently(again).expect("its address is free");
+    // It knows the key as the one before did.
+    let _ = again.api_key_auth_json("sk-key-of-the-test");
+    again
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_found_is_said_and_nothing_else_suffers() {
+    let fake = fake();
+    let home = Home::with(&[
+        ("work", fake.auth_json(&worker())),
+        ("key", fake.api_key_auth_json("sk-key-of-the-test")),
+    ]);
+    home.keep_nothing_alive();
+    let nowhere = [(
+        "CODEX_ROUTER_CHATGPT_BASE_URL",
+        "http://no-such-host.invalid/backend-api",
+    )];
+    let router = Router::start_with(&home, &fake, &nowhere);
+    let world = World { router, home, fake };
+    for _ in 0..3 {
+        let answer = Answer::to(world.router.say("hello")).await;
+        assert!([502, 503].contains(&answer.status), "{}", answer.text());
+        assert_eq!(answer.header("x-codex-router-error"), Some("upstream"));
+    }
+    let key = world.router.say("hello").header("x-codex-profile", "key");
+    assert_eq!(Answer::to(key).await.said(), "You said: hello");
+}
+
+/// A router that may have so many files open, and no more.
+fn with_descriptors(count: usize) -> World {
+    let fake = FakeOpenAi::builder().event_delay(Duration::from_millis(50));
+    let fake = fake.start_on_own_thread().unwrap();
+    let home = Home::with(&[("work", fake.auth_json(&worker()))]);
+    home.keep_nothing_alive();
+    let program = crate::harness::program();
+    let mut command = Command::new("sh");
+    let script = format!("ulimit -n {count}; exec \"$0\" serve --listen 127.0.0.1:0");
+    command.arg("-c").arg(script).arg(program.get_program());
+    command
+        .env_clear()
+        .envs(fake.environment())
+        .env("CODEX_HOME", home.path(""));
+    let router = Router::start_command(command);
+    World { router, home, fake }
+}
+
+fn connections(world: &World, count: usize) -> Vec<TcpStream> {
+    let address = world.router.address();
+    (0..count)
+        .map(|_| TcpStream::connect(address).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn more_connections_than_descriptors_wait_and_are_served_afterwards() {
+    let scale = Scale::chosen();
+    // At 256 connections are bounded, so that descriptors suffice; at 40 they do not. No more wait
+    // than the queue of any system has room for.
+    for (descriptors, crowd) in [(256, 200), (40, 100)] {
+        let world = with_descriptors(descriptors);
+        is_well(&world).await;
+        let mut after_rounds = Vec::new();
+        while after_rounds.len() < scale.of(3, 20) {
+            let crowd = connections(&world, crowd);
+            // Whoever comes now waits, as long as nobody leaves.
+            let url = world.router.url("/v1/chat/completions");
+            let newcomer = client().post(url).json(&chat("hello"));
+            let waiting = tokio::spawn(newcomer.send());
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            assert!(!waiting.is_finished(), "it waits");
+            drop(crowd);
+            let answer = waiting.await.unwrap().unwrap();
+            assert_eq!(answer.status(), 200);
+            is_well(&world).await;
+            let told = format!("{descriptors} descriptors were not enough");
+            after_rounds.push(scale.note(&told, &world.router));
+        }
+        does_not_grow(&after_rounds);
+        let printed = world.router.printed();
+        let said = printed.matches("connections cannot be accepted").count();
+        assert!(
+            said <= after_rounds.len(),
+            "said once for each time:\n{printed}"
+        );
+    }
+}
