@@ -122,6 +122,40 @@ mod tests {
 
     #[test]
     fn the_agent_starts_the_program_wherever_it_lies() {
-        insta::assert_snapshot!(plist(&sample()), @"");
+        insta::assert_snapshot!(plist(&sample()), @r##"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+        <plist version="1.0">
+        <dict>
+        	<key>Label</key>
+        	<string>io.github.codex-router.codex-router.service</string>
+        	<key>ProgramArguments</key>
+        	<array>
+        		<string>/opt/my $tools/100%/codex-router</string>
+        		<string>--codex-home</string>
+        		<string>/home/ann/a "b" &lt;c&gt; &amp; \d</string>
+        		<string>serve</string>
+        	</array>
+        	<key>EnvironmentVariables</key>
+        	<dict>
+        		<key>CODEX_ROUTER_LOG</key>
+        		<string>info,x="y"</string>
+        		<key>NO_PROXY</key>
+        		<string>$HOME,100%,a&amp;b</string>
+        	</dict>
+        	<key>RunAtLoad</key>
+        	<true/>
+        	<key>KeepAlive</key>
+        	<dict>
+        		<key>SuccessfulExit</key>
+        		<false/>
+        	</dict>
+        	<key>ThrottleInterval</key>
+        	<integer>10</integer>
+        	<key>Umask</key>
+        	<integer>63</integer>
+        </dict>
+        </plist>
+        "##);
     }
 }

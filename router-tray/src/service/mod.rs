@@ -5,6 +5,10 @@
 
 pub(crate) mod environment;
 #[cfg(any(target_os = "macos", all(test, unix)))]
+#[cfg_attr(
+    not(target_os = "macos"),
+    expect(dead_code, reason = "elsewhere only the text is looked at")
+)]
 mod launchd;
 #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 mod none;

@@ -190,12 +190,53 @@ mod tests {
 
     #[test]
     fn the_unit_starts_the_program_wherever_it_lies() {
-        insta::assert_snapshot!(service_unit(&sample()), @"");
+        insta::assert_snapshot!(service_unit(&sample()), @r##"
+        [Unit]
+        Description=Codex Router
+        Documentation=man:codex-router(1)
+        StartLimitIntervalSec=120
+        StartLimitBurst=5
+
+        [Service]
+        Type=exec
+        ExecStart="/opt/my $tools/100%%/codex-router" "--codex-home" "/home/ann/a \"b\" <c> & \\d" "serve"
+        ExecReload=/bin/kill -HUP $MAINPID
+        Restart=on-failure
+        RestartSec=3
+        # Wrong settings stay wrong.
+        RestartPreventExitStatus=2
+        TimeoutStopSec=30
+        Environment="CODEX_ROUTER_LOG=info,x=\"y\""
+        Environment="NO_PROXY=$HOME,100%%,a&b"
+        NoNewPrivileges=yes
+        LockPersonality=yes
+        MemoryDenyWriteExecute=yes
+        RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+        RestrictNamespaces=yes
+        RestrictRealtime=yes
+        RestrictSUIDSGID=yes
+        SystemCallArchitectures=native
+        SystemCallErrorNumber=EPERM
+        SystemCallFilter=@system-service
+        UMask=0077
+
+        [Install]
+        WantedBy=default.target
+        "##);
     }
 
     #[test]
     fn the_socket_is_held_at_the_address_of_the_settings() {
-        insta::assert_snapshot!(socket_unit("127.0.0.1:9876").unwrap(), @"");
+        insta::assert_snapshot!(socket_unit("127.0.0.1:9876").unwrap(), @r##"
+        [Unit]
+        Description=The address of Codex Router
+
+        [Socket]
+        ListenStream=127.0.0.1:9876
+
+        [Install]
+        WantedBy=sockets.target
+        "##);
         let unix = socket_unit("unix:/run/user/1000/100%/r.sock").unwrap();
         assert!(unix.contains("ListenStream=/run/user/1000/100%%/r.sock\nSocketMode=0600\n"));
         for wrong in ["", "localhost", "127.0.0.1:0", "unix:r.sock"] {

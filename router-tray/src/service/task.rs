@@ -164,7 +164,43 @@ mod tests {
             environment: Vec::new(),
             socket: None,
         };
-        insta::assert_snapshot!(xml(&definition, r"PC\Ann & Bob").unwrap(), @"");
+        insta::assert_snapshot!(xml(&definition, r"PC\Ann & Bob").unwrap(), @r##"
+        <?xml version="1.0" encoding="UTF-16"?>
+        <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
+          <RegistrationInfo>
+            <Description>Serves the chosen Codex login on this machine.</Description>
+          </RegistrationInfo>
+          <Triggers>
+            <LogonTrigger>
+              <Enabled>true</Enabled>
+              <UserId>PC\Ann &amp; Bob</UserId>
+            </LogonTrigger>
+          </Triggers>
+          <Principals>
+            <Principal id="Author">
+              <UserId>PC\Ann &amp; Bob</UserId>
+              <LogonType>InteractiveToken</LogonType>
+              <RunLevel>LeastPrivilege</RunLevel>
+            </Principal>
+          </Principals>
+          <Settings>
+            <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
+            <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
+            <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
+            <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
+            <RestartOnFailure>
+              <Interval>PT1M</Interval>
+              <Count>5</Count>
+            </RestartOnFailure>
+          </Settings>
+          <Actions Context="Author">
+            <Exec>
+              <Command>C:\Program Files\R&amp;D\codex-router.exe</Command>
+              <Arguments>"--codex-home" "D:\my home\\" "serve"</Arguments>
+            </Exec>
+          </Actions>
+        </Task>
+        "##);
     }
 
     #[test]
