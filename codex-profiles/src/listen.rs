@@ -227,13 +227,23 @@ impl State {
     /// How many connections may be open at once, if that is set.
     #[must_use]
     pub fn max_connections(&self) -> Option<usize> {
-        self.fields.read("max_connections")
+        self.fields.read("max_connections").filter(|most| *most > 0)
+    }
+
+    /// Sets how many connections may be open at once.
+    pub fn set_max_connections(&mut self, most: usize) {
+        self.fields.set("max_connections", &most);
     }
 
     /// The size of the body that a request may have, if that is set.
     #[must_use]
     pub fn body_limit_bytes(&self) -> Option<usize> {
-        self.fields.read("body_limit_bytes")
+        self.fields.read("body_limit_bytes").filter(|most| *most > 0)
+    }
+
+    /// Sets the size of the body that a request may have.
+    pub fn set_body_limit_bytes(&mut self, most: usize) {
+        self.fields.set("body_limit_bytes", &most);
     }
 }
 

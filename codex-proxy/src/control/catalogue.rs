@@ -25,6 +25,8 @@ pub struct Setting {
 pub enum Counts {
     /// At once, or at the next request.
     AtOnce,
+    /// When the router is told to read its settings again (SIGHUP), or starts again.
+    AtReload,
     /// When the router starts again.
     AtNextStart,
 }
@@ -33,13 +35,13 @@ pub enum Counts {
 pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "listen",
-        allowed: "an address such as 127.0.0.1:9876",
-        counts: Counts::AtNextStart,
+        allowed: "an address such as 127.0.0.1:9876 or unix:/run/user/1000/codex-router.sock",
+        counts: Counts::AtReload,
     },
     Setting {
         name: "allowed_hosts",
         allowed: "a list of the names that clients in the network call, such as [\"mini.lan\"]",
-        counts: Counts::AtNextStart,
+        counts: Counts::AtReload,
     },
     Setting {
         name: "refresh_interval_seconds",
@@ -54,7 +56,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "reasoning_format",
         allowed: "reasoning_content, none or think-tags",
-        counts: Counts::AtNextStart,
+        counts: Counts::AtReload,
     },
     Setting {
         name: "log_level",
@@ -75,6 +77,16 @@ pub const SETTINGS: &[Setting] = &[
         name: "model_rules",
         allowed: "a list such as [{\"model\":\"gpt-5*\",\"profile\":\"personal\"}]",
         counts: Counts::AtOnce,
+    },
+    Setting {
+        name: "max_connections",
+        allowed: "a number of connections, 16 to 65536",
+        counts: Counts::AtNextStart,
+    },
+    Setting {
+        name: "body_limit_bytes",
+        allowed: "a number of bytes, 65536 to 1073741824",
+        counts: Counts::AtNextStart,
     },
 ];
 

@@ -1,6 +1,6 @@
 //! Settings as the page shows and changes them.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use codex_auth::text::printable;
 use codex_profiles::{Fallback, ListenAddress, LogLevel, ModelRules, State};
@@ -12,11 +12,14 @@ use super::{
     Change, Control, ControlError, Language,
     catalogue::{allowed, host_names},
 };
-use crate::chat::ReasoningFormat;
+use crate::{chat::ReasoningFormat, server::Limits};
 
 /// Whoever asks more often is not told more.
-const SHORTEST_INTERVAL: u64 = 30;
-const LONGEST_INTERVAL: u64 = 24 * 60 * 60;
+const INTERVAL: RangeInclusive<u64> = 30..=24 * 60 * 60;
+/// Fewer would hardly serve anybody; more have no descriptors.
+const CONNECTIONS: RangeInclusive<usize> = 16..=65_536;
+/// From a long prompt without images to what memory has room for.
+const BODY_BYTES: RangeInclusive<usize> = 64 << 10..=1 << 30;
 
 /// Sets how much the program logs, from now on; `None` is as it was at the start.
 pub type SetLogLevel = Arc<dyn Fn(Option<LogLevel>) + Send + Sync>;
@@ -24,7 +27,7 @@ pub type SetLogLevel = Arc<dyn Fn(Option<LogLevel>) + Send + Sync>;
 /// Everything that can be set.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Settings {
-    /// The address that is bound at the next start.
+    /// The address that is bound when the settings are read again, or at the next start.
     pub listen: String,
     /// The address that is bound now.
     pub listen_now: String,
@@ -32,7 +35,7 @@ pub struct Settings {
     pub refresh_interval_seconds: u64,
     /// Whether idle logins are kept alive, and the quota is asked for, without being told to.
     pub auto_refresh_enabled: bool,
-    /// How chat completions show the reasoning of models, from the next start on:
+    /// How chat completions show the reasoning of models, once the settings are read again:
     /// `reasoning_content`, `none` or `think-tags`.
     pub reasoning_format: &'static str,
     /// How much is logged; `null` leaves it to the environment.
@@ -45,9 +48,13 @@ pub struct Settings {
     /// Which profile serves which model.
     #[schema(value_type = Vec<Object>)]
     pub model_rules: ModelRules,
-    /// The names, besides those of loopback, that requests may be addressed to, from the next start
-    /// on.
+    /// The names, besides those of loopback, that requests may be addressed to, once the settings are
+    /// read again.
     pub allowed_hosts: Vec<String>,
+    /// How many connections are open at once, from the next start on.
+    pub max_connections: usize,
+    /// The size of the body that a request may have, from the next start on.
+    pub body_limit_bytes: usize,
 }
 
 /// What is to be set; what is missing stays as it is.
@@ -71,6 +78,10 @@ pub struct SettingsChange {
     pub model_rules: Option<ModelRules>,
     /// See [`Settings`].
     pub allowed_hosts: Option<Vec<String>>,
+    /// See [`Settings`]; 16 to 65,536.
+    pub max_connections: Option<usize>,
+    /// See [`Settings`]; 64 KiB to 1 GiB.
+    pub body_limit_bytes: Option<usize>,
 }
 
 impl Control {
@@ -87,10 +98,11 @@ impl Control {
     /// Changes settings.
     ///
     /// # Errors
-    /// Those of writing: nothing was changed.
+    /// Those of [`SettingsChange::fits`] and of writing: nothing was changed.
     pub async fn change_settings(&self, change: SettingsChange) -> Result<Settings, ControlError> {
         let log_level = change.log_level.clone().written();
         let store = &self.inner.store;
+        change.fits(&store.state().await?)?;
         store.update_state(move |state| change.apply(state)).await?;
         if let (Some(level), Some(set)) = (log_level, &self.inner.set_log_level) {
             set(level);
@@ -104,6 +116,7 @@ impl Settings {
     pub(super) fn of(state: &State, listen_now: String) -> Self {
         let reasoning = state.reasoning_format();
         let reasoning = reasoning.and_then(|word| word.parse::<ReasoningFormat>().ok());
+        let usual = Limits::default();
         Self {
             listen: state.listen(),
             listen_now,
@@ -115,6 +128,8 @@ impl Settings {
             fallback: state.fallback(),
             model_rules: state.model_rules(),
             allowed_hosts: state.allowed_hosts(),
+            max_connections: state.max_connections().unwrap_or(usual.connections),
+            body_limit_bytes: state.body_limit_bytes().unwrap_or(usual.body_bytes),
         }
     }
 }
@@ -128,7 +143,6 @@ impl SettingsChange {
         let fields = &mut fields;
         let change = Self {
             listen: take(fields, "listen")?,
-            refresh_interval_seconds: take(fields, "refresh_interval_seconds")?,
             auto_refresh_enabled: take(fields, "auto_refresh_enabled")?,
             reasoning_format: reasoning_format(fields)?,
             log_level: take(fields, "log_level")?.unwrap_or_default(),
@@ -136,6 +150,9 @@ impl SettingsChange {
             fallback: explained(fields, "fallback")?.unwrap_or_default(),
             model_rules: explained(fields, "model_rules")?,
             allowed_hosts: allowed_hosts(fields)?,
+            max_connections: within(fields, "max_connections", CONNECTIONS)?,
+            body_limit_bytes: within(fields, "body_limit_bytes", BODY_BYTES)?,
+            refresh_interval_seconds: within(fields, "refresh_interval_seconds", INTERVAL)?,
         };
         if let Some(unknown) = fields.keys().next() {
             return Err(ControlError::invalid(
@@ -143,23 +160,21 @@ impl SettingsChange {
                 "there is no such setting",
             ));
         }
-        change.within_bounds()
+        Ok(change)
     }
 
-    fn within_bounds(self) -> Result<Self, ControlError> {
-        let range = SHORTEST_INTERVAL..=LONGEST_INTERVAL;
-        if let Some(seconds) = self.refresh_interval_seconds
-            && !range.contains(&seconds)
-        {
-            let message = format!("it is {SHORTEST_INTERVAL} to {LONGEST_INTERVAL} seconds");
-            return Err(ControlError::invalid("refresh_interval_seconds", message));
-        }
+    /// Whether the router would start with it, beside what else is set.
+    ///
+    /// # Errors
+    /// [`ControlError::Invalid`] for an address that others can reach while there is no client key.
+    pub fn fits(&self, state: &State) -> Result<(), ControlError> {
         match &self.listen {
-            Some(address) if !address.is_local() => Err(ControlError::invalid(
-                "listen",
-                "the router serves this machine alone: use a loopback address",
-            )),
-            _ => Ok(self),
+            Some(address) if !address.is_local() && !state.requires_client_key() => {
+                let message = "others could reach it, and there is no client key yet: use a loopback \
+                               address, or make one with `codex-router key create NAME`";
+                Err(ControlError::invalid("listen", message))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -192,6 +207,12 @@ impl SettingsChange {
         if let Some(hosts) = self.allowed_hosts {
             state.set_allowed_hosts(&hosts);
         }
+        if let Some(most) = self.max_connections {
+            state.set_max_connections(most);
+        }
+        if let Some(most) = self.body_limit_bytes {
+            state.set_body_limit_bytes(most);
+        }
     }
 }
 
@@ -209,6 +230,16 @@ fn allowed_hosts(fields: &mut Map<String, Value>) -> Result<Option<Vec<String>>,
     let hosts: Option<Vec<String>> = take(fields, name)?;
     let parse = |hosts| host_names(hosts).ok_or_else(|| not_allowed(name));
     hosts.map(parse).transpose()
+}
+
+fn within<T: DeserializeOwned + PartialOrd>(
+    fields: &mut Map<String, Value>,
+    name: &'static str,
+    range: RangeInclusive<T>,
+) -> Result<Option<T>, ControlError> {
+    let number: Option<T> = take(fields, name)?;
+    let fits = number.as_ref().is_none_or(|number| range.contains(number));
+    if fits { Ok(number) } else { Err(not_allowed(name)) }
 }
 
 /// With what is wrong about it, where that can be more than one thing.
@@ -268,7 +299,8 @@ mod tests {
     fn what_cannot_be_names_its_field() {
         for (body, field) in [
             (json!({"listen": "here"}), "listen"),
-            (json!({"listen": "0.0.0.0:9876"}), "listen"),
+            (json!({"max_connections": 15}), "max_connections"),
+            (json!({"body_limit_bytes": "1g"}), "body_limit_bytes"),
             (json!({"listen": null}), "listen"),
             (
                 json!({"refresh_interval_seconds": 0}),

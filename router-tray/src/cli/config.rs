@@ -10,6 +10,12 @@ use serde_json::{Map, Value, json};
 use super::{exit::Failure, list::columns, out, text};
 use crate::running::RunningRouter;
 
+#[cfg(unix)]
+const RELOAD: &str = "A router that runs goes by it once it is told to read its settings again \
+    (SIGHUP, or `systemctl --user reload codex-router`), or from its next start on.";
+#[cfg(not(unix))]
+const RELOAD: &str = "A router that runs goes by it from its next start on.";
+
 /// What is to be done about settings.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
@@ -91,7 +97,10 @@ async fn set(store: &ProfileStore, key: &str, value: &str) -> Result<(), Failure
     match RunningRouter::find(store.home()).await {
         // So that it counts at once, and everybody who looks at it sees it.
         Some(router) => router.change_settings(&Value::Object(fields)).await?,
-        None => drop(store.update_state(move |state| change.apply(state)).await?),
+        None => {
+            change.fits(&store.state().await?)?;
+            store.update_state(move |state| change.apply(state)).await?;
+        }
     }
     told(store, setting).await
 }
@@ -120,8 +129,10 @@ async fn unset(store: &ProfileStore, key: &str) -> Result<(), Failure> {
 async fn told(store: &ProfileStore, setting: Setting) -> Result<(), Failure> {
     let entry = setting.in_state(&store.state().await?);
     out::say(&format!("{} is {}.", entry.name, plain(&entry.value)))?;
-    if entry.change_counts == Counts::AtNextStart {
-        eprintln!("A router that runs goes by it from its next start on.");
+    match entry.change_counts {
+        Counts::AtOnce => {}
+        Counts::AtReload => eprintln!("{RELOAD}"),
+        Counts::AtNextStart => eprintln!("A router that runs goes by it from its next start on."),
     }
     if entry.name == "model_rules" {
         warn_of_strangers(store, &entry.value).await?;
