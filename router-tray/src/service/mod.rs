@@ -13,6 +13,10 @@ mod launchd;
 #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 mod none;
 #[cfg(any(target_os = "linux", all(test, unix)))]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "elsewhere only the text is looked at")
+)]
 mod systemd;
 #[cfg(any(windows, test))]
 mod task;
