@@ -238,7 +238,9 @@ impl State {
     /// The size of the body that a request may have, if that is set.
     #[must_use]
     pub fn body_limit_bytes(&self) -> Option<usize> {
-        self.fields.read("body_limit_bytes").filter(|most| *most > 0)
+        self.fields
+            .read("body_limit_bytes")
+            .filter(|most| *most > 0)
     }
 
     /// Sets the size of the body that a request may have.

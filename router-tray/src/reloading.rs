@@ -39,7 +39,7 @@ impl Reloading {
             match self.reload().await {
                 Ok(()) => tracing::info!("settings were read again"),
                 Err(why) => {
-                    crate::log::say(&format!("codex-router: settings stay as they were: {why}"))
+                    crate::log::say(&format!("codex-router: settings stay as they were: {why}"));
                 }
             }
         }

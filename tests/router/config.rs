@@ -36,6 +36,8 @@ fn a_setting_is_shown_changed_and_taken_back_and_what_nobody_knows_survives() {
         ("log_level", "null", "debug"),
         ("language", "auto", "zh-CN"),
         ("model_rules", "[]", rules),
+        ("max_connections", "4096", "64"),
+        ("body_limit_bytes", "67108864", "1048576"),
     ] {
         assert_eq!(get(&home, key), default, "{key}");
         set(&home, key, value);
@@ -57,11 +59,13 @@ fn a_wrong_value_is_a_wrong_call_which_says_what_is_allowed_and_changes_nothing(
     let home = Home::empty();
     for (key, value, said) in [
         ("listen", "here", "an address such as"),
-        ("listen", "0.0.0.0:1", "loopback"),
+        ("listen", "0.0.0.0:1", "there is no client key"),
         ("refresh_interval_seconds", "1", "30 to 86400"),
         ("auto_refresh_enabled", "perhaps", "true or false"),
         ("log_level", "loud", "error, warn"),
         ("language", "xx", "zh-CN"),
+        ("max_connections", "0", "16 to 65536"),
+        ("body_limit_bytes", "64M", "65536 to"),
         ("model_rules", "[{}]", "a list such as"),
         ("allowed_hosts", "mini.lan", "a list of the names"),
         ("fallback", r#"{"profiles":[]}"#, "names no profile"),
@@ -76,6 +80,14 @@ fn a_wrong_value_is_a_wrong_call_which_says_what_is_allowed_and_changes_nothing(
         assert_eq!(home.run(&["config", "get", key]).code, Some(2));
     }
     assert!(!home.path("router/state.json").exists());
+}
+
+#[test]
+fn whoever_has_a_client_key_may_listen_in_the_network() {
+    let home = Home::empty();
+    assert_eq!(home.run(&["key", "create", "editor"]).code, Some(0));
+    set(&home, "listen", "0.0.0.0:9876");
+    assert_eq!(get(&home, "listen"), "0.0.0.0:9876");
 }
 
 #[test]

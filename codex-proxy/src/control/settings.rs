@@ -239,7 +239,11 @@ fn within<T: DeserializeOwned + PartialOrd>(
 ) -> Result<Option<T>, ControlError> {
     let number: Option<T> = take(fields, name)?;
     let fits = number.as_ref().is_none_or(|number| range.contains(number));
-    if fits { Ok(number) } else { Err(not_allowed(name)) }
+    if fits {
+        Ok(number)
+    } else {
+        Err(not_allowed(name))
+    }
 }
 
 /// With what is wrong about it, where that can be more than one thing.
@@ -293,6 +297,15 @@ mod tests {
         assert_eq!(change.log_level, Change::Clear);
         assert_eq!(change.language, Some(Language::Chinese));
         assert_eq!(change.listen, None);
+    }
+
+    #[test]
+    fn an_address_in_the_network_needs_a_client_key() {
+        let change = parse(json!({"listen": "0.0.0.0:9876"})).unwrap();
+        let error = change.fits(&State::default()).unwrap_err().to_string();
+        assert!(error.contains("key create"), "{error}");
+        let local = parse(json!({"listen": "unix:/run/router.sock"})).unwrap();
+        assert!(local.fits(&State::default()).is_ok());
     }
 
     #[test]

@@ -94,13 +94,12 @@ async fn set(store: &ProfileStore, key: &str, value: &str) -> Result<(), Failure
     let setting = Setting::named(key)?;
     let fields = Map::from_iter([(key.to_owned(), value_of(value))]);
     let change = SettingsChange::parse(fields.clone())?;
-    match RunningRouter::find(store.home()).await {
+    if let Some(router) = RunningRouter::find(store.home()).await {
         // So that it counts at once, and everybody who looks at it sees it.
-        Some(router) => router.change_settings(&Value::Object(fields)).await?,
-        None => {
-            change.fits(&store.state().await?)?;
-            store.update_state(move |state| change.apply(state)).await?;
-        }
+        router.change_settings(&Value::Object(fields)).await?;
+    } else {
+        change.fits(&store.state().await?)?;
+        store.update_state(move |state| change.apply(state)).await?;
     }
     told(store, setting).await
 }
