@@ -14,7 +14,7 @@ use fake_openai::{Account, FakeOpenAi};
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
-use crate::harness::{Collected, Home, Ran, chat, client, fake, until, worker};
+use crate::harness::{Collected, Home, Ran, chat, client, fake, until, worker, write};
 
 /// How soon a change is shown, whoever made it.
 pub(crate) const AT_ONCE: Duration = Duration::from_secs(1);
@@ -275,7 +275,7 @@ pub(crate) fn environment(home: &Home, fake: &FakeOpenAi) -> Vec<(String, PathBu
     fs::create_dir_all(&person).unwrap();
     let browser = person.join("browser");
     if !browser.exists() {
-        fs::write(&browser, "#!/bin/sh\necho \"$1\" >>\"$HOME/opened\"\n").unwrap();
+        write(&browser, "#!/bin/sh\necho \"$1\" >>\"$HOME/opened\"\n");
         fs::set_permissions(&browser, Permissions::from_mode(0o755)).unwrap();
     }
     let fake = fake.environment().into_iter();

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 use tempfile::TempDir;
 
 use crate::{
-    harness::{fake, until},
+    harness::{fake, until, write},
     session::{Desk, Session, desktop_binary, two_accounts},
 };
 
@@ -119,7 +119,7 @@ async fn with_window_program(window: Option<&str>) -> (TempDir, Session) {
     fs::copy(desktop_binary(), &program).unwrap();
     if let Some(window) = window {
         let program = folder.path().join("codex-router-window");
-        fs::write(&program, window).unwrap();
+        write(&program, window);
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let fake = fake();
