@@ -12,6 +12,8 @@ mod reloading;
 mod running;
 mod service;
 mod serving;
+#[cfg(any(windows, test))]
+mod windows_word;
 
 use std::process::ExitCode;
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::{Definition, ServiceError};
 #[cfg(windows)]
 use super::{Status, done, put, remove, run};
+use crate::windows_word::quoted;
 
 #[cfg(windows)]
 const NAME: &str = "Codex Router";
@@ -130,25 +131,6 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
-}
-
-/// One word of a command line as programs on Windows take it apart.
-///
-/// *Source:* the rules of `CommandLineToArgvW`.
-fn quoted(word: &str) -> String {
-    let mut quoted = String::from('"');
-    let mut backslashes = 0;
-    for c in word.chars() {
-        match c {
-            '\\' => backslashes += 1,
-            '"' => quoted.push_str(&"\\".repeat(std::mem::take(&mut backslashes) + 1)),
-            _ => backslashes = 0,
-        }
-        quoted.push(c);
-    }
-    // The quote at the end would be part of the word otherwise.
-    quoted.push_str(&"\\".repeat(backslashes));
-    quoted + "\""
 }
 
 #[cfg(test)]
