@@ -46,15 +46,7 @@ impl Watched {
         let news = self.read.piece(piece);
         let Some(handle) = &self.handle else { return };
         handle.note_heard();
-        if let Some(model) = &news.model {
-            handle.note_model(model);
-        }
-        if let Some(tokens) = news.tokens {
-            handle.note_tokens(tokens);
-        }
-        if let Some(error) = &news.error {
-            handle.note_error(error);
-        }
+        news.tell(handle);
     }
 
     fn broken(&self, error: &ErrorMark) {

@@ -6,7 +6,7 @@ use super::{
     Model, Tokens,
     scan::{Scan, string_end},
 };
-use crate::{Origin, error::ErrorMark};
+use crate::{Origin, error::ErrorMark, requests::RequestHandle};
 
 /// How much of a request is read for its model at either end.
 const ENDS_BYTES: usize = 4 << 10;
@@ -47,6 +47,21 @@ pub(crate) struct News {
     pub(crate) model: Option<Model>,
     pub(crate) tokens: Option<Tokens>,
     pub(crate) error: Option<ErrorMark>,
+}
+
+impl News {
+    /// Writes it into the entry of its request.
+    pub(crate) fn tell(&self, handle: &RequestHandle) {
+        if let Some(model) = &self.model {
+            handle.note_model(model);
+        }
+        if let Some(tokens) = self.tokens {
+            handle.note_tokens(tokens);
+        }
+        if let Some(error) = &self.error {
+            handle.note_error(error);
+        }
+    }
 }
 
 impl Read {

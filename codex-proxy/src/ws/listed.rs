@@ -95,17 +95,8 @@ impl ListedTurns {
 }
 
 fn end(mut turn: OpenRequest, last: &str, step: Step) {
-    let news = Read::new().piece(last.as_bytes());
     let handle = turn.handle();
-    if let Some(model) = &news.model {
-        handle.note_model(model);
-    }
-    if let Some(tokens) = news.tokens {
-        handle.note_tokens(tokens);
-    }
-    if let Some(error) = &news.error {
-        handle.note_error(error);
-    }
+    Read::new().piece(last.as_bytes()).tell(handle);
     let failed = step == Step::Failed;
     if failed {
         handle.note_error(&ErrorMark::new(Origin::Upstream, None));

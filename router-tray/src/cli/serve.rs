@@ -10,7 +10,7 @@ pub(crate) async fn headless(home: &CodexHome) -> Result<(), Failure> {
     if let Some(router) = RunningRouter::find(home).await {
         return second_start(&router).await;
     }
-    eprintln!("codex-router: this is the headless build; serving without a tray");
+    log::say("codex-router: this is the headless build; serving without a tray");
     serve(home, None).await
 }
 

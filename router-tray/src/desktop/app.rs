@@ -17,6 +17,7 @@ use super::{
     window::{End, Link, Place, Window},
     words::Words,
 };
+use crate::log;
 
 /// Everything on the screen.
 pub(crate) struct App {
@@ -140,8 +141,10 @@ impl App {
 
     /// The link of a window that could not show the page may be used up.
     fn window_closed(&mut self, number: u64, end: End) {
-        self.window.has_closed(number);
+        let was_asked_for = self.window.has_closed(number);
         match end {
+            _ if self.is_stopping => {}
+            End::Closed if was_asked_for => self.show(Place::Profiles),
             End::Closed => {}
             End::Failed => self.deeds.open_in_browser(),
             End::Broken => tracing::warn!("the window ended by itself"),
@@ -156,9 +159,9 @@ impl App {
     }
 
     fn without_panel(&mut self) {
-        eprintln!(
+        log::say(
             "codex-router: no panel here shows icons: opening the window instead; \
-             `codex-router` opens it again"
+             `codex-router` opens it again",
         );
         self.show(Place::Profiles);
     }

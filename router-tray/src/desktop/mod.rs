@@ -33,6 +33,7 @@ use self::{
 };
 use crate::{
     cli::{Failure, announce, offer_page, second_start, stop_signal},
+    log,
     running::RunningRouter,
     serving::Serving,
 };
@@ -92,7 +93,7 @@ pub(crate) fn run(home: &CodexHome, chosen_home: bool) -> Result<(), Failure> {
     let serving = runtime.block_on(Serving::start(home, None))?;
     let screen = display::find();
     if let Err(why) = &screen {
-        eprintln!("codex-router: {why}; serving without a tray");
+        log::say(&format!("codex-router: {why}; serving without a tray"));
     }
     runtime.block_on(announce(&serving))?;
     if screen.is_ok() {

@@ -7,11 +7,15 @@ use std::{
     path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
     thread,
+    time::{Duration, Instant},
 };
 
 use router_tray::browser;
 
 use super::{Bell, Event};
+
+/// What a window takes to close at most, and less than a person needs to open and close one.
+const CLOSING: Duration = Duration::from_millis(400);
 
 /// Where the page opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +76,8 @@ pub(crate) struct Window {
 struct Open {
     number: u64,
     orders: ChildStdin,
+    /// When it was last told something: a window that was closing may not have heard.
+    told: Option<Instant>,
     /// The address of the page, for a window that has been let in.
     page: String,
 }
@@ -118,14 +124,18 @@ impl Window {
         self.open = None;
     }
 
-    /// Takes notice that the window of this number is gone.
-    pub(crate) fn has_closed(&mut self, number: u64) {
-        self.open.take_if(|open| open.number == number);
+    /// Takes notice that the window of this number is gone. Says whether it was asked for while it was
+    /// about to go.
+    pub(crate) fn has_closed(&mut self, number: u64) -> bool {
+        let closed = self.open.take_if(|open| open.number == number);
+        let told = closed.and_then(|open| open.told);
+        told.is_some_and(|told| told.elapsed() < CLOSING)
     }
 
     fn order(&mut self, order: impl FnOnce(&Open) -> String) -> bool {
         let given = self.open.as_mut().map(|open| {
             let order = order(open);
+            open.told = Some(Instant::now());
             writeln!(open.orders, "{order}")
         });
         // One that takes no orders is on its way out.
@@ -151,6 +161,7 @@ impl Open {
         Ok(Self {
             number,
             orders,
+            told: None,
             page,
         })
     }
