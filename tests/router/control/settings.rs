@@ -18,7 +18,7 @@ async fn settings_are_shown_changed_and_kept_with_what_nobody_knows() {
         json!({"listen": "127.0.0.1:9876", "listen_now": now, "refresh_interval_seconds": 600,
             "auto_refresh_enabled": false, "reasoning_format": "reasoning_content",
             "log_level": null, "language": "auto", "fallback": null, "model_rules": [],
-            "allowed_hosts": []})
+            "allowed_hosts": [], "max_connections": 4096, "body_limit_bytes": 64 << 20})
     );
     let fallback = json!({"profiles": ["other"], "on_needs_login": true, "daily_requests": 7,
         "daily_tokens": null});
