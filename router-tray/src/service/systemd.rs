@@ -117,6 +117,10 @@ pub(super) fn status() -> Result<Status, ServiceError> {
     })
 }
 
+pub(super) fn holds_address() -> bool {
+    path_of(SOCKET).is_ok_and(|path| path.exists())
+}
+
 fn path_of(unit: &str) -> Result<PathBuf, ServiceError> {
     Ok(configuration_folder()?.join("systemd/user").join(unit))
 }
