@@ -24,19 +24,25 @@ pub struct CodexHome {
 
 impl CodexHome {
     /// `CODEX_HOME` of the environment, else `.codex` in the person's home folder, as Codex has it.
-    /// The only place of this crate that reads the environment.
+    /// This and [`usual`](Self::usual) are the only places of this crate that read the environment.
     ///
     /// # Errors
     /// `NotFound` when neither is set.
     pub fn discover() -> io::Result<Self> {
         let set = env::var_os("CODEX_HOME").filter(|path| !path.is_empty());
-        match set.map(PathBuf::from).or_else(default_root) {
-            Some(root) => Ok(Self::at(root)),
+        match set.map(Self::at).or_else(Self::usual) {
+            Some(home) => Ok(home),
             None => Err(io::Error::new(
                 io::ErrorKind::NotFound,
                 "neither CODEX_HOME nor a home folder is set",
             )),
         }
+    }
+
+    /// `.codex` in the person's home folder; `None` when that is not set.
+    #[must_use]
+    pub fn usual() -> Option<Self> {
+        default_root().map(Self::at)
     }
 
     /// A home at this path; it need not exist yet.
@@ -117,13 +123,13 @@ impl CodexHome {
         self.router().join("usage.json")
     }
 
-    /// Where intents are noted before something that cannot be undone.
     /// What was done to the logins: `router/audit.log`.
     #[must_use]
     pub fn audit_log(&self) -> PathBuf {
         self.router().join("audit.log")
     }
 
+    /// Where intents are noted before something that cannot be undone.
     pub(crate) fn journal(&self) -> PathBuf {
         self.router().join("journal")
     }

@@ -63,7 +63,10 @@ impl State {
 
     /// Sets how much is logged, or leaves it to the program.
     pub fn set_log_level(&mut self, level: Option<LogLevel>) {
-        self.fields.set("log_level", &level);
+        match level {
+            Some(level) => self.fields.set("log_level", &level),
+            None => drop(self.fields.remove("log_level")),
+        }
     }
 
     /// Sets the names, besides those of loopback, that requests may be addressed to, from the

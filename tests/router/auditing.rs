@@ -82,6 +82,9 @@ fn every_command_leaves_exactly_its_line() {
     assert_eq!(login.code, Some(0), "{}", login.stderr);
     run(&["attach"]);
     run(&["detach"]);
+    run(&["config", "set", "log_level", "debug"]);
+    run(&["config", "unset", "log_level"]);
+    run(&["config", "unset", "log_level"]);
     assert_ne!(home.run(&["use", "nobody"]).code, Some(0));
     assert_told(
         &home,
@@ -100,6 +103,8 @@ fn every_command_leaves_exactly_its_line() {
             "login api command",
             "attach command",
             "detach command",
+            "settings log_level command",
+            "settings log_level command",
         ],
     );
     let text = fs::read_to_string(home.path("router/audit.log")).unwrap();
@@ -108,7 +113,27 @@ fn every_command_leaves_exactly_its_line() {
     }
     let last = home.run(&["audit", "--last", "2"]).stdout;
     let lines: Vec<_> = last.lines().collect();
-    assert!(lines.len() == 2 && lines[0].contains("attach"), "{last}");
+    assert!(lines.len() == 2 && lines[0].contains("settings"), "{last}");
+}
+
+#[tokio::test]
+async fn a_setting_is_told_of_once_although_a_router_runs() {
+    let world = World::two_accounts();
+    for (key, value) in [("log_level", "error"), ("language", "en")] {
+        for arguments in [&["set", key, value][..], &["unset", key]] {
+            let ran = world.home.run(&[&["config"], arguments].concat());
+            assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        }
+    }
+    assert_told(
+        &world.home,
+        &[
+            "settings log_level command",
+            "settings log_level command",
+            "settings language command",
+            "settings language command",
+        ],
+    );
 }
 
 #[tokio::test]

@@ -120,6 +120,9 @@ async fn a_router_that_runs_goes_by_it_at_once_or_it_is_said_when() {
         .home
         .run(&["config", "set", "listen", "127.0.0.1:9900"]);
     assert!(ran.stderr.contains("next start"), "{}", ran.stderr);
+    // A wrong call is one, whether or not a router runs.
+    let open = world.home.run(&["config", "set", "listen", "0.0.0.0:1"]);
+    assert_eq!(open.code, Some(2), "{}", open.stderr);
     let rule = r#"[{"model":"*","profile":"nobody"}]"#;
     let ran = world.home.run(&["config", "set", "model_rules", rule]);
     assert!(ran.stderr.contains("no profile `nobody`"), "{}", ran.stderr);

@@ -375,12 +375,66 @@ async fn the_router_that_runs_is_known_with_its_version() {
     // To another home it is somebody else's.
     let other = Patient::healthy();
     let looked = other.look_with(&[("CODEX_ROUTER_LISTEN", &address)]);
-    let (message, _) = looked.only_warning("listen");
+    let (message, remedy) = looked.only_warning("listen");
     assert!(message.contains("a router of another home"), "{message}");
+    assert!(!remedy.contains("kill"), "{remedy}");
 
     router.kill();
     let (message, _) = patient.look().says("running_router", "info");
     assert!(message.contains("ended without saying so"), "{message}");
+}
+
+#[tokio::test]
+async fn a_router_that_listens_everywhere_is_that_of_this_home() {
+    let patient = Patient::healthy();
+    assert_eq!(patient.run(&["key", "create", "laptop"], &[]).code, Some(0));
+    let serve = ["serve", "--listen", "0.0.0.0:0"];
+    let router = Router::start_as(&serve, &patient.home, &patient.fake, &[]);
+    let listen = format!("0.0.0.0:{}", router.address().port());
+    let looked = patient.look_with(&[("CODEX_ROUTER_LISTEN", &listen)]);
+    looked.says("listen", "ok");
+    assert!(looked.states("problem").is_empty());
+}
+
+/// A router by another name stands for whoever holds the address.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_address_that_systemd_holds_is_left_alone() {
+    let (patient, other) = (Patient::healthy(), Patient::healthy());
+    let systemd = other.home.path("systemd");
+    std::os::unix::fs::symlink(crate::harness::program().get_program(), &systemd).unwrap();
+    let mut command = std::process::Command::new(systemd);
+    command.args(["serve", "--listen", "127.0.0.1:0"]);
+    command.env_clear().env("CODEX_HOME", other.home.path(""));
+    let router = Router::start_command(command);
+    let address = router.address().to_string();
+    let looked = patient.look_with(&[("CODEX_ROUTER_LISTEN", &address)]);
+    let (message, remedy) = looked.says("listen", "info");
+    assert!(message.contains("held for the router"), "{message}");
+    assert_eq!(remedy, "");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn nobody_connects_to_a_socket_that_is_held_for_the_router() {
+    let patient = Patient::healthy();
+    let unit = patient.put("config/systemd/user/codex-router.socket", "[Socket]\n");
+    let socket = patient.home.path("r.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let listen = format!("unix:{}", socket.display());
+    let configuration = patient.home.path("config");
+    let environment = [
+        ("CODEX_ROUTER_LISTEN", listen.as_str()),
+        ("XDG_CONFIG_HOME", configuration.to_str().unwrap()),
+    ];
+    patient.look_with(&environment).says("listen", "info");
+    let nobody = listener.accept().unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+    // Without the unit it is somebody else's.
+    fs::remove_file(unit).unwrap();
+    patient.look_with(&environment).says("listen", "problem");
+    listener.accept().unwrap();
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
-use crate::harness::{Home, Ran, write};
+use crate::harness::{Home, Ran, Router, fake, write};
 
 /// Says no only to questions about a service that is not enabled.
 const SYSTEMCTL: &str = "#!/bin/sh\necho \"$*\" >>\"$CALLS\"\ncase \"$2\" in\n\
@@ -31,6 +31,7 @@ impl Systemd {
             .env("PATH", path)
             .env("CALLS", self.home.path("calls"))
             .env("XDG_CONFIG_HOME", self.home.path("my config"))
+            .env("HOME", self.home.path("person"))
             .env_remove("CODEX_HOME")
             .envs(environment.iter().copied());
         Ran::to_its_end(command)
@@ -67,6 +68,7 @@ fn a_service_is_made_looked_at_and_gone_without_a_trace() {
             "daemon-reload",
             "enable codex-router.service",
             "stop codex-router.service",
+            "reset-failed codex-router.service",
             "start codex-router.service"
         ]
     );
@@ -93,6 +95,20 @@ fn an_address_may_be_held_and_is_let_go_again() {
     let socket = fs::read_to_string(systemd.unit("codex-router.socket")).unwrap();
     assert!(socket.contains("ListenStream=127.0.0.1:9876\n"), "{socket}");
     systemd.calls();
+    // At another address, the old one is let go first.
+    let set = ["config", "set", "listen", "127.0.0.1:9877"];
+    assert_eq!(systemd.run(&set, &[]).code, Some(0));
+    let ran = systemd.run(&["service", "install", "--socket"], &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(
+        systemd.calls()[3..],
+        [
+            "stop codex-router.socket codex-router.service",
+            "reset-failed codex-router.socket codex-router.service",
+            "start codex-router.socket",
+            "start codex-router.service"
+        ]
+    );
     assert_eq!(systemd.run(&["service", "install"], &[]).code, Some(0));
     assert!(!systemd.unit("codex-router.socket").exists());
     let released = "disable --now codex-router.socket".to_owned();
@@ -123,6 +139,43 @@ fn only_what_is_named_is_taken_over_and_never_a_password() {
     assert_eq!(refused.code, Some(2));
     for said in [ran.stdout, ran.stderr, refused.stdout, refused.stderr, unit] {
         assert!(!said.contains("planted"), "{said}");
+    }
+}
+
+#[test]
+fn a_router_that_is_in_the_way_is_told_of_although_nothing_starts() {
+    let systemd = Systemd::new();
+    write(
+        &systemd.home.path("bin/systemctl"),
+        "#!/bin/sh\ncase \"$2\" in start|is-active) exit 1 ;; esac\n",
+    );
+    let router = Router::start(&systemd.home, &fake());
+    let home = systemd.home.path("");
+    let home = home.to_str().unwrap();
+    let install = ["--codex-home", home, "service", "install", "--socket"];
+    let ran = systemd.run(&install, &[]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    let told = format!("A router runs already at http://{}", router.address());
+    assert!(ran.stderr.contains(&told), "{}", ran.stderr);
+}
+
+/// One that is set in this shell alone is not that of the service.
+#[test]
+fn the_address_is_that_of_the_home_which_the_service_works_on() {
+    let systemd = Systemd::new();
+    let here = systemd.home.path("here");
+    write(
+        &here.join("router/state.json"),
+        r#"{"listen":"127.0.0.1:9911"}"#,
+    );
+    let set = [("CODEX_HOME", here.to_str().unwrap())];
+    let install = ["service", "install", "--socket"];
+    for (named, port) in [(&[][..], "9876"), (&["--env", "CODEX_HOME"], "9911")] {
+        let ran = systemd.run(&[&install[..], named].concat(), &set);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let socket = fs::read_to_string(systemd.unit("codex-router.socket")).unwrap();
+        let line = format!("ListenStream=127.0.0.1:{port}\n");
+        assert!(socket.contains(&line), "{socket}");
     }
 }
 

@@ -1,9 +1,12 @@
 //! What crashes have left, and whether there is room.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use super::{
-    Check, Finding, Look,
+    Check, Finding, Look, secret_shape,
     words::{counted, listed},
 };
 
@@ -41,8 +44,8 @@ impl Look<'_> {
             listed(&self.paths(&aside))
         );
         let remedy = format!(
-            "look into it, and then remove it: `rm {}`",
-            self.arguments(&aside)
+            "look into it, and then remove it: {}",
+            self.command("rm", &aside)
         );
         vec![Finding::warning(Check::FilesSetAside, message, remedy)]
     }
@@ -87,9 +90,17 @@ impl Look<'_> {
         paths.iter().map(|path| self.path(path)).collect()
     }
 
-    pub(super) fn arguments(&self, paths: &[PathBuf]) -> String {
-        let arguments = paths.iter().map(|path| self.argument(path));
-        arguments.collect::<Vec<_>>().join(" ")
+    /// What to type. Names that look like secrets, such as fingerprints, are not shown: then it is
+    /// the folders.
+    pub(super) fn command(&self, command: &str, paths: &[PathBuf]) -> String {
+        let arguments: Vec<_> = paths.iter().map(|path| self.argument(path)).collect();
+        let arguments = arguments.join(" ");
+        if secret_shape(&arguments).is_none() {
+            return format!("`{command} {arguments}`");
+        }
+        let folders: BTreeSet<_> = paths.iter().filter_map(|path| path.parent()).collect();
+        let folders: Vec<_> = folders.into_iter().map(|path| self.path(path)).collect();
+        format!("`{command}`, on those in {}", listed(&folders))
     }
 }
 

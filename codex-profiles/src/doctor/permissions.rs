@@ -136,7 +136,7 @@ mod unix {
         fn chmod(&self, mode: &str, paths: &[PathBuf]) -> String {
             let shown = &paths[..paths.len().min(MOST_ARGUMENTS)];
             let rest = paths.len() - shown.len();
-            let command = format!("`chmod {mode} {}`", self.arguments(shown));
+            let command = self.command(&format!("chmod {mode}"), shown);
             if rest == 0 {
                 return command;
             }

@@ -50,6 +50,17 @@ fn an_empty_home_has_no_problem_and_is_not_made() {
 }
 
 #[test]
+fn what_is_called_by_a_fingerprint_is_found_by_its_folder() {
+    let (_folder, home) = home();
+    let name = format!("{}.rescue.json.broken-1", "0123456789abcdef".repeat(4));
+    put(&home.journal().join(name), "torn");
+    let finding = only(&home, Check::FilesSetAside);
+    let remedy = finding.remedy().unwrap();
+    assert!(remedy.contains("journal"), "{remedy}");
+    assert!(!remedy.contains("[hidden]"), "{remedy}");
+}
+
+#[test]
 fn what_was_set_aside_is_named_until_somebody_removes_it() {
     let (_folder, home) = home();
     let aside = home.router().join("state.json.broken-1795400000000000000");

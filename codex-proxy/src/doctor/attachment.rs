@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::{
     Examination, Facts,
-    listen::{is_router, is_served},
+    listen::{is_held, is_router, is_served},
 };
 
 /// Commands that mend an attachment that leads nowhere.
@@ -75,6 +75,12 @@ impl Examination {
 
 /// Codex was led to an address where no router of this home is.
 async fn nobody_or_another(where_to: &str, address: SocketAddr, remedy: &str) -> Finding {
+    if is_held(address).await {
+        let message = format!(
+            "Codex is attached to {where_to}, which the service manager holds for a router."
+        );
+        return Finding::info(Check::Attachment, message);
+    }
     let message = if is_router(address).await {
         let message = format!("Codex is attached to {where_to}, a router of another home.");
         return Finding::warning(Check::Attachment, message, ATTACH_OR_DETACH);

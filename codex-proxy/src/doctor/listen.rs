@@ -1,7 +1,7 @@
 //! The address to listen on, and who is there already.
 
 use std::{
-    io,
+    fmt, io,
     net::{SocketAddr, TcpListener},
     time::Duration,
 };
@@ -89,22 +89,43 @@ impl Examination {
             let remedy = "`codex-router key create NAME`, or listen on 127.0.0.1";
             return Finding::problem(Check::Listen, message, remedy);
         }
-        if self
-            .running
-            .as_ref()
-            .is_some_and(|it| it.address == address)
-        {
+        let running = self.running.as_ref();
+        if running.is_some_and(|it| leads_to(&address, &it.address)) {
             let message = format!("{address} is that of the router that runs.");
             return Finding::ok(Check::Listen, message);
         }
         match address {
             ListenAddress::Tcp(address) => taken_or_free(address).await,
-            address => taken_or_free_here(&address).await,
+            address => self.taken_or_free_here(&address).await,
         }
+    }
+
+    /// The same of an address that only this person can reach.
+    async fn taken_or_free_here(&self, address: &ListenAddress) -> Finding {
+        if self.socket_is_held && is_there(address) {
+            return held(address);
+        }
+        taken_or_free_here(address).await
     }
 }
 
-/// The same of an address that only this person can reach.
+/// Whether a router that says this of itself listens at that address: of all addresses it says
+/// the one of this machine.
+fn leads_to(address: &ListenAddress, said: &ListenAddress) -> bool {
+    let from_here = |address: &ListenAddress| address.tcp().map(RouterUrl::from);
+    address == said || (address.tcp().is_some() && from_here(address) == from_here(said))
+}
+
+/// Whoever connects there starts a router, and so nobody does.
+fn held(address: &impl fmt::Display) -> Finding {
+    let message = format!("{address} is held for the router by the service manager.");
+    Finding::info(Check::Listen, message)
+}
+
+fn is_there(address: &ListenAddress) -> bool {
+    matches!(address, ListenAddress::Unix(path) if path.exists())
+}
+
 async fn taken_or_free_here(address: &ListenAddress) -> Finding {
     if is_served_here(address).await {
         let message =
@@ -144,29 +165,72 @@ async fn taken_or_free(address: SocketAddr) -> Finding {
 }
 
 async fn taken(address: SocketAddr) -> Finding {
-    let port = address.port();
-    let process = spawn_blocking(move || holder(port)).await.ok().flatten();
-    let (who, stop) = match process {
-        Some((name, pid)) => (
-            format!("{name} (process {pid})"),
-            format!("end it with `kill {pid}`"),
-        ),
-        None => ("another program".to_owned(), "end that program".to_owned()),
+    let holder = Holder::of(address.port()).await;
+    if holder.as_ref().is_some_and(Holder::is_service_manager) {
+        return held(&address);
+    }
+    let who = holder.as_ref().map(ToString::to_string);
+    let who = who.unwrap_or_else(|| "another program".to_owned());
+    let stop = match &holder {
+        Some(holder) if !holder.is_router() => format!("end it with `kill {}`", holder.pid),
+        _ => "end that program".to_owned(),
     };
     let remedy =
         format!("{stop}, or choose another address: `codex-router serve --listen {ANOTHER}`");
-    if is_router(address).await {
-        let message = format!("{address} is taken by a router of another home, {who}.");
+    if holder.is_some_and(|holder| holder.is_router()) || is_router(address).await {
+        let whose = whose(address);
+        let message = format!("{address} is taken by a router{whose}, {who}.");
         return Finding::warning(Check::Listen, message, remedy);
     }
     let message = format!("{address} is taken by {who}: the router cannot start there.");
     Finding::problem(Check::Listen, message, remedy)
 }
 
-/// Seen by those who may: the programs of other users are not shown.
-fn holder(port: u16) -> Option<(String, u32)> {
-    let process = listeners::get_process_by_port(port, listeners::Protocol::TCP).ok()?;
-    Some((process.name, process.pid))
+/// One of this home is not looked for in the network.
+fn whose(address: SocketAddr) -> &'static str {
+    if address.ip().is_loopback() || address.ip().is_unspecified() {
+        return " of another home";
+    }
+    ""
+}
+
+/// The process that listens at a port.
+struct Holder {
+    name: String,
+    pid: u32,
+}
+
+impl Holder {
+    /// Seen by those who may: the programs of other users are not shown.
+    async fn of(port: u16) -> Option<Self> {
+        let find = move || listeners::get_process_by_port(port, listeners::Protocol::TCP).ok();
+        let process = spawn_blocking(find).await.ok().flatten()?;
+        Some(Self {
+            name: process.name,
+            pid: process.pid,
+        })
+    }
+
+    /// It holds addresses for programs that it starts once somebody connects.
+    fn is_service_manager(&self) -> bool {
+        matches!(self.name.as_str(), "systemd" | "launchd")
+    }
+
+    fn is_router(&self) -> bool {
+        self.name.trim_end_matches(".exe") == "codex-router"
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (process {})", self.name, self.pid)
+    }
+}
+
+/// Whether the service manager listens there, for whomever.
+pub(super) async fn is_held(address: SocketAddr) -> bool {
+    let holder = Holder::of(address.port()).await;
+    holder.is_some_and(|holder| holder.is_service_manager())
 }
 
 /// Whether who listens there says what a router says.
@@ -186,8 +250,11 @@ pub(super) async fn is_router(address: SocketAddr) -> bool {
     health.is_some_and(|health| health["status"] == "ok")
 }
 
-/// Whether anybody listens there.
+/// Whether anybody listens there, or would as soon as somebody connects.
 pub(super) async fn is_served(address: SocketAddr) -> bool {
+    if is_held(address).await {
+        return true;
+    }
     let connected = timeout(LIMIT, TcpStream::connect(address)).await;
     matches!(connected, Ok(Ok(_)))
 }

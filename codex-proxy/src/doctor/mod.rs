@@ -20,6 +20,7 @@
 //!     home,
 //!     listen: "127.0.0.1:0".to_owned(),
 //!     running: None,
+//!     socket_is_held: false,
 //!     client: client_builder().build().ok(),
 //!     issuer,
 //!     targets,
@@ -61,6 +62,9 @@ pub struct Examination {
     pub listen: String,
     /// The router of this home that runs, if one does.
     pub running: Option<RunningRouter>,
+    /// Whether the system's service manager is told to hold a socket for the router, and starts it
+    /// once somebody connects.
+    pub socket_is_held: bool,
     /// The client that requests go over; `None` where none can be made of the variables.
     pub client: Option<reqwest::Client>,
     /// Where tokens are refreshed.

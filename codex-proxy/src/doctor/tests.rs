@@ -15,6 +15,7 @@ fn examination(folder: &tempfile::TempDir) -> Examination {
         home: CodexHome::at(folder.path()),
         listen: "127.0.0.1:0".to_owned(),
         running: None,
+        socket_is_held: false,
         client: client_builder().no_proxy().build().ok(),
         issuer: Issuer::new(NOBODY),
         targets: Targets::new(&format!("{NOBODY}/a"), &format!("{NOBODY}/v1")).ok(),
@@ -97,6 +98,31 @@ async fn another_version_than_this_one_is_to_be_started_again() {
     ] {
         let finding = running(version).running_router();
         assert_eq!(finding.state(), state, "{finding:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_router_that_listens_everywhere_is_the_one_that_says_loopback() {
+    let folder = tempfile::tempdir().unwrap();
+    for (listen, says) in [
+        ("0.0.0.0:9", "127.0.0.1:9"),
+        ("[::]:9", "[::1]:9"),
+        ("127.0.0.1:9", "127.0.0.1:9"),
+    ] {
+        let settings = r#"{"client_keys":[{"name":"a"}]}"#;
+        std::fs::create_dir_all(folder.path().join("router")).unwrap();
+        std::fs::write(folder.path().join("router/state.json"), settings).unwrap();
+        let found = Examination {
+            listen: listen.to_owned(),
+            running: Some(RunningRouter {
+                address: says.parse().unwrap(),
+                version: None,
+            }),
+            ..examination(&folder)
+        };
+        let found = found.run().await;
+        let message = only(&found, Check::Listen).message();
+        assert!(message.contains("is that of the router"), "{message}");
     }
 }
 

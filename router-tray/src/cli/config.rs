@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use clap::Subcommand;
-use codex_profiles::{CodexHome, ModelRules, ProfileName, ProfileStore};
+use codex_profiles::{CodexHome, ModelRules, ProfileName, ProfileStore, audit::Actor};
 use codex_proxy::control::{ControlError, Counts, SETTINGS, Setting, SettingEntry, SettingsChange};
 use serde_json::{Map, Value, json};
 
@@ -44,7 +44,7 @@ pub(crate) enum Config {
 
 impl Config {
     pub(crate) async fn run(self, home: &CodexHome) -> Result<(), Failure> {
-        let store = ProfileStore::open(home.clone())?;
+        let store = ProfileStore::open(home.clone())?.acting_as(Actor::Command);
         match self {
             Self::Get { key: None, json } => show_all(&store, json).await,
             Self::Get {
@@ -94,11 +94,11 @@ async fn set(store: &ProfileStore, key: &str, value: &str) -> Result<(), Failure
     let setting = Setting::named(key)?;
     let fields = Map::from_iter([(key.to_owned(), value_of(value))]);
     let change = SettingsChange::parse(fields.clone())?;
+    change.fits(&store.state().await?)?;
     if let Some(router) = RunningRouter::find(store.home()).await {
         // So that it counts at once, and everybody who looks at it sees it.
         router.change_settings(&Value::Object(fields)).await?;
     } else {
-        change.fits(&store.state().await?)?;
         store.update_state(move |state| change.apply(state)).await?;
     }
     told(store, setting).await
@@ -117,9 +117,6 @@ async fn unset(store: &ProfileStore, key: &str) -> Result<(), Failure> {
             json!({})
         };
         router.change_settings(&change).await?;
-        store
-            .update_state(move |state| setting.unset(state))
-            .await?;
     }
     told(store, setting).await
 }

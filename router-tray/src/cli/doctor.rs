@@ -21,7 +21,7 @@ use codex_proxy::doctor::{Examination, RunningRouter, Variables};
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::{client, exit::Failure, homes, out, text};
-use crate::{running, serving};
+use crate::{running, service, serving};
 
 /// What `doctor` is given.
 #[derive(Debug, Args)]
@@ -84,6 +84,7 @@ async fn network(home: &CodexHome) -> Result<Vec<Finding>, Failure> {
     let examination = Examination {
         listen: listen(home).await?,
         running: running(home).await,
+        socket_is_held: service::holds_address(),
         // What is wrong with the certificates is told of by itself.
         client: client::http_client().ok(),
         issuer: Issuer::from_env(),

@@ -35,8 +35,10 @@ impl Service {
                 environment,
                 socket,
             } => {
-                let definition = definition(home, home_given, &environment, socket).await?;
-                install(home, definition, &environment).await
+                let is_named = home_given || environment.iter().any(|name| name == "CODEX_HOME");
+                let home = home_of_service(home, is_named);
+                let definition = definition(&home, is_named, &environment, socket).await?;
+                install(&home, definition, &environment).await
             }
             Self::Uninstall => say(&aside(service::uninstall).await?),
             Self::Status => status().await,
@@ -44,15 +46,20 @@ impl Service {
     }
 }
 
+/// A home that only the environment of this shell names is not the service's.
+fn home_of_service(home: &CodexHome, is_named: bool) -> CodexHome {
+    let usual = (!is_named).then(CodexHome::usual).flatten();
+    usual.unwrap_or_else(|| home.clone())
+}
+
 async fn definition(
     home: &CodexHome,
-    home_given: bool,
+    is_named: bool,
     names: &[String],
     socket: bool,
 ) -> Result<Definition, Failure> {
     let chosen = environment::chosen(names, |name| std::env::var_os(name))?;
-    let home_named = home_given || names.iter().any(|name| name == "CODEX_HOME");
-    let definition = Definition::new(home_named.then_some(home.root()), chosen)?;
+    let definition = Definition::new(is_named.then_some(home.root()), chosen)?;
     if !socket {
         return Ok(definition);
     }
@@ -72,16 +79,11 @@ async fn install(
     let left_out = environment::left_out(names, definition.names_home(), |name| {
         std::env::var_os(name)
     });
+    // Before what it may make fail.
+    tell_of(running.filter(|_| !was_running).as_ref());
     say(&aside(move || service::install(&definition)).await?)?;
     for name in left_out {
         eprintln!("{name} is set here and not for the service: `--env {name}` takes it over.");
-    }
-    if let Some(router) = running.filter(|_| !was_running) {
-        eprintln!(
-            "A router runs already at {}: when it ends, `codex-router service install` has the \
-             service take its place.",
-            router.address()
-        );
     }
     if service::desktop_starts_at_login() {
         eprintln!(
@@ -89,6 +91,16 @@ async fn install(
         );
     }
     Ok(())
+}
+
+fn tell_of(running: Option<&RunningRouter>) {
+    if let Some(router) = running {
+        eprintln!(
+            "A router runs already at {}: when it ends, `codex-router service install` has the \
+             service take its place.",
+            router.address()
+        );
+    }
 }
 
 async fn status() -> Result<(), Failure> {

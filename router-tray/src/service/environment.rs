@@ -14,9 +14,14 @@ const KNOWN: &[&str] = &[
     "CODEX_REFRESH_TOKEN_URL_OVERRIDE",
     "CODEX_REVOKE_TOKEN_URL_OVERRIDE",
     "CODEX_ROUTER_LOG",
+    "CODEX_ROUTER_LOG_FORMAT",
     "RUST_LOG",
     "HTTPS_PROXY",
     "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
     "NO_PROXY",
     "no_proxy",
     "SSL_CERT_FILE",
@@ -91,12 +96,13 @@ mod tests {
 
     fn read(name: &str) -> Option<OsString> {
         let value = match name {
-            "HTTPS_PROXY" => "http://ann:secret@proxy:8080",
+            "HTTPS_PROXY" | "ALL_PROXY" => "http://ann:secret@proxy:8080",
             "https_proxy" => "ann:secret@proxy:8080",
             "NO_PROXY" => "localhost",
             "RUST_LOG" => "a\nb",
             "CODEX_HOME" => "/h",
             "CODEX_ROUTER_LOG" => "",
+            "CODEX_ROUTER_LOG_FORMAT" => "json",
             _ => return None,
         };
         Some(value.into())
@@ -109,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_password_never_gets_into_a_file_nor_into_what_is_said() {
-        for name in ["HTTPS_PROXY", "https_proxy"] {
+        for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
             let told = chosen_of(&[name]).unwrap_err();
             assert!(
                 told.contains("password") && !told.contains("secret"),
@@ -139,7 +145,16 @@ mod tests {
     #[test]
     fn what_is_set_and_left_out_is_said_by_name_alone() {
         let left = left_out(&["NO_PROXY".to_owned()], true, read);
-        assert_eq!(left, ["RUST_LOG", "HTTPS_PROXY", "https_proxy"]);
+        assert_eq!(
+            left,
+            [
+                "CODEX_ROUTER_LOG_FORMAT",
+                "RUST_LOG",
+                "HTTPS_PROXY",
+                "https_proxy",
+                "ALL_PROXY"
+            ]
+        );
         assert_eq!(left_out(&[], false, read)[0], "CODEX_HOME");
     }
 }

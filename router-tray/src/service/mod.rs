@@ -184,6 +184,14 @@ pub(crate) fn desktop_starts_at_login() -> bool {
             .is_ok_and(|folder| folder.join("autostart/codex-router.desktop").exists())
 }
 
+/// Whether systemd is told to hold the address.
+pub(crate) fn holds_address() -> bool {
+    #[cfg(target_os = "linux")]
+    return systemd::holds_address();
+    #[cfg(not(target_os = "linux"))]
+    false
+}
+
 /// `XDG_CONFIG_HOME`, else `~/.config`.
 fn configuration_folder() -> Result<PathBuf, ServiceError> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());

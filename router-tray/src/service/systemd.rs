@@ -63,9 +63,14 @@ fn start(with_socket: bool, changed: bool) -> Result<(), ServiceError> {
     let enable = ["--user", "enable"].iter().chain(units);
     done("systemctl", &enable.copied().collect::<Vec<_>>())?;
     if changed {
-        // A socket does not start while its service holds the address.
-        done("systemctl", &["--user", "stop", SERVICE])?;
+        // A socket does not start while its service holds the address, and keeps the one it has
+        // for as long as it is active.
+        let stop = ["--user", "stop"].iter().chain(units);
+        done("systemctl", &stop.copied().collect::<Vec<_>>())?;
     }
+    // After too many failures nothing would start for a while. Nothing to forget is no failure.
+    let reset = ["--user", "reset-failed"].iter().chain(units);
+    run("systemctl", &reset.copied().collect::<Vec<_>>())?;
     for unit in units {
         done("systemctl", &["--user", "start", unit])?;
     }
@@ -115,6 +120,10 @@ pub(super) fn status() -> Result<Status, ServiceError> {
         running: says("is-active")?,
         installed,
     })
+}
+
+pub(super) fn holds_address() -> bool {
+    path_of(SOCKET).is_ok_and(|path| path.exists())
 }
 
 fn path_of(unit: &str) -> Result<PathBuf, ServiceError> {

@@ -24,6 +24,8 @@ pub(super) fn install(definition: &Definition) -> Result<Vec<String>, ServiceErr
     let xml = xml(definition, &person()?)?;
     put(&path, &utf_16(&xml))?;
     let file = path.to_string_lossy();
+    // One that runs would be left as it is. What is not there is not to be ended.
+    run("schtasks", &["/End", "/TN", NAME])?;
     done("schtasks", &["/Create", "/TN", NAME, "/XML", &file, "/F"])?;
     done("schtasks", &["/Run", "/TN", NAME])?;
     let mut lines = vec![format!("Made the task `{NAME}` of {}:", path.display())];
