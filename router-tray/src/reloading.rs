@@ -1,52 +1,59 @@
 //! Settings that are read at the start, read again when the person says so.
 
-use codex_profiles::{CodexHome, ListenAddress, StartSettings};
+use codex_profiles::{ListenAddress, ProfileStore, StartSettings};
 use codex_proxy::{chat::ReasoningFormat, server::ServerHandle};
 
-use crate::{cli::say_address, serving::hosts};
+use crate::{
+    cli::{attach, say_address},
+    log,
+    serving::hosts,
+};
 
 /// Takes settings over while the server serves: all of them, or none and one warning.
 pub(crate) struct Reloading {
-    home: CodexHome,
+    store: ProfileStore,
     server: ServerHandle,
     /// What the server was told to listen at.
     address: ListenAddress,
     /// Whether the settings said so, and may say something else.
     is_from_settings: bool,
+    hangups: Option<Hangups>,
 }
 
 impl Reloading {
     pub(crate) fn new(
-        home: &CodexHome,
+        store: ProfileStore,
         server: ServerHandle,
         address: ListenAddress,
         is_from_settings: bool,
+        hangups: Option<Hangups>,
     ) -> Self {
         Self {
-            home: home.clone(),
+            store,
             server,
             address,
             is_from_settings,
+            hangups,
         }
     }
 
     /// Does it at every hangup signal.
     pub(crate) async fn run(mut self) {
-        let Some(mut hangups) = Hangups::new() else {
+        let Some(mut hangups) = self.hangups.take() else {
             return;
         };
         while hangups.next().await {
             match self.reload().await {
                 Ok(()) => tracing::info!("settings were read again"),
                 Err(why) => {
-                    crate::log::say(&format!("codex-router: settings stay as they were: {why}"));
+                    log::say(&format!("codex-router: settings stay as they were: {why}"));
                 }
             }
         }
     }
 
     async fn reload(&mut self) -> Result<(), String> {
-        let home = self.home.clone();
+        let home = self.store.home().clone();
         let read = tokio::task::spawn_blocking(move || StartSettings::load(&home));
         let settings = read.await.map_err(told)?.map_err(told)?;
         let reasoning = reasoning(settings.reasoning_format.as_deref())?;
@@ -67,6 +74,9 @@ impl Reloading {
         self.address = address;
         // Nobody may be there to read it any more.
         let _ = say_address(&bound);
+        if let Some(told) = attach::left_over(&self.store, &bound).await {
+            log::say(&told);
+        }
         Ok(())
     }
 }
@@ -89,14 +99,15 @@ fn causes(error: impl std::error::Error) -> String {
 }
 
 /// Hangup signals to a program that runs without a terminal; one in a terminal ends with it.
-struct Hangups {
+/// Those that come before anybody waits for them are not lost.
+pub(crate) struct Hangups {
     #[cfg(unix)]
     signals: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Hangups {
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         use std::io::{IsTerminal as _, stdin};
         use tokio::signal::unix::{SignalKind, signal};
         if stdin().is_terminal() {
@@ -113,7 +124,7 @@ impl Hangups {
 
 #[cfg(not(unix))]
 impl Hangups {
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         None
     }
 

@@ -20,7 +20,7 @@ use codex_proxy::{
 use crate::{
     cli::{Failure, client, stop_signal},
     log,
-    reloading::Reloading,
+    reloading::{Hangups, Reloading},
 };
 
 /// What a service manager handed to this process.
@@ -50,6 +50,9 @@ impl Serving {
         home: &CodexHome,
         listen: Option<ListenAddress>,
     ) -> Result<Self, Failure> {
+        // From here on none ends the program, which may be asked to read its settings again as
+        // soon as it can be found.
+        let hangups = Hangups::new();
         let client = client::http_client()?;
         let store = client::store(home)?.acting_as(Actor::Keeper);
         log::follow_settings(store.state().await?.log_level());
@@ -86,7 +89,13 @@ impl Serving {
         let (bound, address) = hold(server, handed, listen, &store).await?;
         let hosts = hosts(state.allowed_hosts(), &address);
         bound.handle().set_hosts(hosts);
-        let reloading = Reloading::new(home, bound.handle(), address, is_from_settings);
+        let reloading = Reloading::new(
+            store.clone(),
+            bound.handle(),
+            address,
+            is_from_settings,
+            hangups,
+        );
         let announcement = control.announce().await;
         let announcement = announcement.inspect_err(|error| {
             log::say(&format!(
@@ -121,14 +130,16 @@ impl Serving {
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
         let upkeep = tokio::spawn(self.store.upkeep().run());
         let poll = tokio::spawn(self.usage.run());
-        let reloading = tokio::spawn(self.reloading.run());
+        let reloading = self.reloading.run();
         tokio::select! {
+            // a server that does not serve yet cannot be told to move
+            biased;
             () = self.bound.serve(stop) => {}
+            () = reloading => {}
             () = second_stop_signal() => log::say("codex-router: streams under way were cut"),
         }
         upkeep.abort();
         poll.abort();
-        reloading.abort();
         withdraw(self.announcement).await;
         tokio::select! {
             () = self.control.finish_sign_ins() => {}

@@ -173,6 +173,18 @@ impl ApiError {
         .with_status(StatusCode::PAYLOAD_TOO_LARGE)
     }
 
+    /// A body of a request that ends early, or whose chunks are none, or that comes too slowly: the
+    /// client's fault.
+    pub(crate) fn broken_off(error: &(dyn Error + 'static)) -> Self {
+        if find::<tower_http::timeout::TimeoutError>(error).is_some() {
+            let message = "the request body did not go on: send all of it at once";
+            return Self::invalid_request("request_timeout", message)
+                .with_status(StatusCode::REQUEST_TIMEOUT);
+        }
+        let message = "the request body is not complete, or not framed as its headers say";
+        Self::invalid_request("invalid_body", message)
+    }
+
     pub(crate) fn upstream_timeout() -> Self {
         let message = "the upstream did not answer in time; try again";
         Self::upstream(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", message)

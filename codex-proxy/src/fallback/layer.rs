@@ -154,8 +154,10 @@ where
     {
         let (parts, body) = request.into_parts();
         let limit_bytes = self.layer.body_limit_bytes;
-        let Ok(body) = ReplayBody::buffer(body, limit_bytes).await else {
-            return Ok(broken_off().into_response());
+        let body = match ReplayBody::buffer(body, limit_bytes).await {
+            Ok(body) => body,
+            // Before anything was sent.
+            Err(error) => return Ok(ApiError::broken_off(error.as_ref()).into_response()),
         };
         let again = body.replay().map(|body| (parts.clone(), body));
         let answer = self.inner.call(Request::from_parts(parts, body)).await?;
@@ -246,10 +248,4 @@ impl FallbackPlan {
             _ => false,
         }
     }
-}
-
-/// A body that cannot be read to its end, before anything was sent.
-fn broken_off() -> ApiError {
-    let message = "the request body is not complete, or not framed as its headers say";
-    ApiError::invalid_request("invalid_body", message)
 }

@@ -131,7 +131,8 @@ impl ModelRuleLayer {
         };
         let (mut parts, body) = request.into_parts();
         let read = model_of(&parts.headers, body, self.body_limit_bytes).await;
-        let (model, body) = read.map_err(|_| broken_off())?;
+        // Before anything was sent.
+        let (model, body) = read.map_err(|error| ApiError::broken_off(error.as_ref()))?;
         if let Some(model) = model {
             if let (Some(handle), Some(model)) = (
                 parts.extensions.get::<RequestHandle>(),
@@ -145,10 +146,4 @@ impl ModelRuleLayer {
         }
         Ok(Request::from_parts(parts, Either::Right(body)))
     }
-}
-
-/// A body that cannot be read as far as its model, before anything was sent.
-fn broken_off() -> ApiError {
-    let message = "the request body is not complete, or not framed as its headers say";
-    ApiError::invalid_request("invalid_body", message)
 }

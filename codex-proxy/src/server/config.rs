@@ -3,7 +3,6 @@ use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 use axum::Router;
 use codex_auth::CredentialProvider;
 use codex_profiles::ListenAddress;
-use tokio::sync::mpsc;
 
 use super::{
     Activated, Limits,
@@ -11,7 +10,7 @@ use super::{
     keys::AnyKeys,
     listen::Listening,
     router,
-    serve::{Bound, Move},
+    serve::Bound,
     stack::Stack,
 };
 #[cfg(feature = "control")]
@@ -39,7 +38,6 @@ pub struct Server {
     limits: Limits,
     connections: Connections,
     handle: ServerHandle,
-    moves: mpsc::Receiver<Move>,
     metrics: Option<Metrics>,
     #[cfg(feature = "control")]
     control: Option<Control>,
@@ -166,7 +164,6 @@ impl Server {
             limits: self.limits,
             upgraded: self.connections,
             handle: self.handle,
-            moves: self.moves,
             metrics: self.metrics,
             #[cfg(feature = "control")]
             control: self.control,
@@ -353,22 +350,17 @@ where
         };
         #[cfg(not(feature = "control"))]
         let page = router::welcome();
-        // Whoever moves it waits until it has moved.
-        let (sender, moves) = mpsc::channel(1);
         let handle = ServerHandle {
             hosts,
             reasoning,
             keys: self.keys,
-            moves: sender,
-            #[cfg(feature = "control")]
-            control: self.control.clone(),
+            moves: Arc::default(),
         };
         Ok(Server {
             router: router::router(&stack, page),
             limits: self.limits,
             connections,
             handle,
-            moves,
             metrics: self.metrics,
             #[cfg(feature = "control")]
             control: self.control,

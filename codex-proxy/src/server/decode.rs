@@ -2,7 +2,7 @@ use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder,
 use axum::body::{Body, HttpBody as _};
 use codex_auth::{Backend, RouteHint};
 use futures_util::TryStreamExt;
-use http::{HeaderValue, Request, StatusCode, header};
+use http::{HeaderValue, Request, header};
 use http_body_util::{BodyExt as _, Limited};
 use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
@@ -46,16 +46,8 @@ fn passes_untouched<B>(request: &Request<B>) -> bool {
     backend == Some(Backend::ChatGpt) && is_codex_client(request.headers())
 }
 
-/// A body that ends early, or whose chunks are none, or that comes too slowly, is the client's
-/// fault too.
 fn broken_off(error: axum::Error) -> ApiError {
-    if find::<tower_http::timeout::TimeoutError>(error.into_inner().as_ref()).is_some() {
-        let message = "the request body did not go on: send all of it at once";
-        return ApiError::invalid_request("request_timeout", message)
-            .with_status(StatusCode::REQUEST_TIMEOUT);
-    }
-    let message = "the request body is not complete, or not framed as its headers say";
-    ApiError::invalid_request("invalid_body", message)
+    ApiError::broken_off(error.into_inner().as_ref())
 }
 
 type Packed = std::pin::Pin<Box<dyn tokio::io::AsyncBufRead + Send>>;

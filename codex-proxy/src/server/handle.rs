@@ -1,11 +1,9 @@
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use codex_profiles::ListenAddress;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{ServerError, keys::AnyKeys, listen::Listening, serve::Move};
-#[cfg(feature = "control")]
-use crate::control::Control;
 use crate::{
     chat::ReasoningFormat,
     gate::{Admission, AllowedHosts, ClientKeys as _},
@@ -17,9 +15,8 @@ pub struct ServerHandle {
     pub(super) hosts: AllowedHosts,
     pub(super) reasoning: LiveReasoning,
     pub(super) keys: AnyKeys,
-    pub(super) moves: mpsc::Sender<Move>,
-    #[cfg(feature = "control")]
-    pub(super) control: Option<Control>,
+    /// To the server, once it serves.
+    pub(super) moves: Arc<OnceLock<mpsc::Sender<Move>>>,
 }
 
 /// How reasoning is shown from the next request on.
@@ -42,17 +39,14 @@ impl ServerHandle {
     ///
     /// # Errors
     /// Those of [`Server::bind`](super::Server::bind), and then it serves where it did;
-    /// [`ServerError::NotServing`].
+    /// [`ServerError::NotServing`] before [`Bound::serve`](super::Bound::serve) and after its end.
     pub async fn listen(&self, address: &ListenAddress) -> Result<ListenAddress, ServerError> {
+        let moves = self.moves.get().filter(|moves| !moves.is_closed());
+        let moves = moves.ok_or(ServerError::NotServing)?;
         let to = bind(address, &self.keys).await?;
         let bound = to.address().clone();
-        // Whoever looks for the router must not be led to an address that it has given up.
-        #[cfg(feature = "control")]
-        if let Some(control) = &self.control {
-            control.move_to(super::url(&bound)).await;
-        }
         let (done, served) = oneshot::channel();
-        let sent = self.moves.send(Move { to, done }).await;
+        let sent = moves.send(Move { to, done }).await;
         sent.map_err(|_| ServerError::NotServing)?;
         served.await.map_err(|_| ServerError::NotServing)?;
         Ok(bound)

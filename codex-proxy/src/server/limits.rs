@@ -46,8 +46,8 @@ pub struct Limits {
     /// How long a client may not take what it is sent, after which it is cut, and the upstream
     /// with it. Default: 120 s.
     pub stall: Duration,
-    /// How long a connection may stay open without a request. Default: 90 s, as long as usual
-    /// clients keep one.
+    /// How long a connection may stay open without a request. Default: 100 s, a little longer than
+    /// the 90 s for which usual clients keep one, so that they close it first.
     pub idle: Duration,
     /// How many requests are under way at once on one connection of HTTP/2. Default: 128.
     pub streams: u32,
@@ -78,7 +78,7 @@ impl Default for Limits {
             head: Duration::from_secs(30),
             body_pause: Duration::from_mins(1),
             stall: Duration::from_mins(2),
-            idle: Duration::from_secs(90),
+            idle: Duration::from_secs(100),
             streams: 128,
         }
     }

@@ -34,7 +34,6 @@ pub struct Bound {
     pub(super) limits: Limits,
     pub(super) upgraded: Connections,
     pub(super) handle: ServerHandle,
-    pub(super) moves: mpsc::Receiver<Move>,
     pub(super) metrics: Option<Metrics>,
     #[cfg(feature = "control")]
     pub(super) control: Option<Control>,
@@ -75,6 +74,7 @@ impl Bound {
         let mut connections = JoinSet::new();
         let stop = CancellationToken::new();
         let mut host = self.host();
+        let mut moves = self.moves();
         let mut here = stop.child_token();
         let _cut = Cut(self.upgraded.clone());
         tokio::pin!(shutdown);
@@ -89,7 +89,13 @@ impl Bound {
                     });
                 }
                 Some(_ended) = connections.join_next() => {}
-                Some(Move { to, done }) = self.moves.recv() => {
+                Some(Move { to, done }) = moves.recv() => {
+                    // Whoever looks for the router must not be led to an address that it has
+                    // given up.
+                    #[cfg(feature = "control")]
+                    if let Some(control) = &self.control {
+                        control.move_to(super::url(to.address())).await;
+                    }
                     self.listening = to;
                     host = self.host();
                     // Those who came to the old address are served to the end of their answers.
@@ -100,7 +106,7 @@ impl Bound {
                 () = &mut shutdown => break,
             }
         }
-        drop(self.listening);
+        drop((self.listening, moves));
         self.upgraded.stop();
         // Streams of events have no end of their own.
         #[cfg(feature = "control")]
@@ -116,6 +122,14 @@ impl Bound {
             tracing::warn!("streams under way were cut after {} s", DRAIN.as_secs());
         }
         connections.shutdown().await;
+    }
+
+    /// From now on it may be moved. Whoever moves it waits until it has moved.
+    fn moves(&self) -> mpsc::Receiver<Move> {
+        let (sender, moves) = mpsc::channel(1);
+        // Nothing else ever sets it, and this happens once.
+        let _ = self.handle.moves.set(sender);
+        moves
     }
 
     fn host(&self) -> Host {

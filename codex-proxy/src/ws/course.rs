@@ -23,6 +23,8 @@ pub(super) struct Destination<T> {
     table: T,
     /// What the client asked for by name; it never gets another.
     wanted: Option<ProfileRef>,
+    /// A rule for a model chose it.
+    is_ruled: bool,
     hint: RouteHint,
 }
 
@@ -30,9 +32,11 @@ impl<T: ProfileTable> Destination<T> {
     pub(super) fn new(table: T, hint: RouteHint, reason: Option<&RouteReason>) -> Self {
         let bound = matches!(reason, Some(RouteReason::Header | RouteReason::Key));
         let wanted = hint.profile.clone().filter(|_| bound);
+        let is_ruled = matches!(reason, Some(RouteReason::ModelRule));
         Self {
             table,
             wanted,
+            is_ruled,
             hint,
         }
     }
@@ -200,11 +204,14 @@ impl<T: ProfileTable> Course<T> {
             return if stays { Ok(()) } else { Err(Stop::Moved) };
         };
         let rule = turn.ruled.as_ref();
+        let is_ruled = rule.is_some() || self.destination.is_ruled;
         match (self.destination.still_serves(rule).await, rule) {
             (Ok(true), _) => Ok(()),
             (Err(error), Some(rule)) => Err(Stop::Refused(rule.unavailable(&error))),
+            // As where there are no rules: a turn under way goes on.
+            _ if !at_border && !is_ruled => Ok(()),
             _ if !at_border => Err(Stop::Refused(elsewhere("wait for the end of the answer"))),
-            _ if self.moved(&turn) => Err(Stop::Moved),
+            _ if self.moved(&turn) || !is_ruled => Err(Stop::Moved),
             _ => Err(Stop::Refused(elsewhere("send it over HTTP"))),
         }
     }

@@ -28,14 +28,16 @@ struct Marks {
     serving: usize,
     /// Those of them of which the client holds up the answer.
     held_up: usize,
-    /// When a part of an answer was handed out or asked for.
+    /// When a part of an answer was handed out or asked for, or taken by the client.
     moved_at: Instant,
-    /// When the last answer ended.
+    /// When the last answer ended, or the last of it was taken by the client.
     quiet_since: Instant,
     /// When the head began that has not come to its end.
     head_since: Option<Instant>,
     /// What comes between two requests may be frames of HTTP/2 that ask for nothing.
     has_frames: bool,
+    /// When the client was told that it ends.
+    ending_since: Option<Instant>,
 }
 
 impl Activity {
@@ -49,6 +51,7 @@ impl Activity {
             quiet_since: now,
             head_since: Some(now),
             has_frames: false,
+            ending_since: None,
         })))
     }
 
@@ -58,6 +61,19 @@ impl Activity {
         if marks.serving == 0 && !marks.has_frames {
             marks.head_since.get_or_insert_with(Instant::now);
         }
+    }
+
+    /// The client has taken some of what it was sent.
+    pub(super) fn took(&self) {
+        let mut marks = self.marks();
+        let now = Instant::now();
+        marks.moved_at = now;
+        marks.quiet_since = now;
+    }
+
+    /// The client is told that the connection ends, and has as long as for a head to let it end.
+    pub(super) fn ending(&self) {
+        self.marks().ending_since = Some(Instant::now());
     }
 
     /// A request has come, which is under way until what is returned is dropped.
@@ -105,9 +121,10 @@ impl Marks {
             };
             return (since + limits.stall, Overdue::Stalled);
         }
-        match self.head_since {
-            Some(since) => (since + limits.head, Overdue::Head),
-            None => (self.quiet_since + limits.idle, Overdue::Idle),
+        match (self.head_since, self.ending_since) {
+            (Some(since), _) => (since + limits.head, Overdue::Head),
+            (None, Some(since)) => (self.quiet_since.max(since) + limits.head, Overdue::Idle),
+            (None, None) => (self.quiet_since + limits.idle, Overdue::Idle),
         }
     }
 }
@@ -210,6 +227,20 @@ mod tests {
         assert!(timeout(NEVER, activity.overdue(&limits())).await.is_err());
         other.handed();
         assert_eq!(overdue(&activity).await, (Overdue::Stalled, 20));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_a_little_at_a_time_neither_stalls_nor_is_idle() {
+        let activity = Activity::new();
+        let mut serving = activity.begin(Version::HTTP_11);
+        serving.handed();
+        advance(Duration::from_secs(19)).await;
+        activity.took();
+        assert_eq!(overdue(&activity).await, (Overdue::Stalled, 20));
+        drop(serving);
+        advance(Duration::from_secs(9)).await;
+        activity.took();
+        assert_eq!(overdue(&activity).await, (Overdue::Idle, 10));
     }
 
     #[tokio::test(start_paused = true)]

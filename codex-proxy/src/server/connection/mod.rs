@@ -69,6 +69,7 @@ impl Host {
                 }
                 () = stop.cancelled(), if !is_ending => {
                     is_ending = true;
+                    activity.ending();
                     connection.as_mut().graceful_shutdown();
                 }
                 overdue = activity.overdue(&limits) => {
@@ -78,6 +79,7 @@ impl Host {
                         return;
                     }
                     is_ending = true;
+                    activity.ending();
                     connection.as_mut().graceful_shutdown();
                 }
             }

@@ -14,7 +14,7 @@ use tokio::{
 use super::activity::Activity;
 use crate::server::listen::Duplex;
 
-/// A connection that notes what comes, and waits so long and no longer for a client to take what
+/// A connection that notes what comes and what is taken, and waits so long and no longer for a client to take what
 /// goes. It holds its place among the connections until it is dropped, upgraded or not.
 pub(super) struct Patient {
     io: Box<dyn Duplex>,
@@ -48,8 +48,11 @@ impl Patient {
         cx: &mut Context<'_>,
         tried: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if tried.is_ready() {
+        if let Poll::Ready(done) = &tried {
             self.stalled = None;
+            if done.is_ok() {
+                self.activity.took();
+            }
             return tried;
         }
         let limit = self.limit;
