@@ -101,7 +101,7 @@ fn an_address_may_be_held_and_is_let_go_again() {
     let ran = systemd.run(&["service", "install", "--socket"], &[]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!(
-        systemd.calls()[3..],
+        systemd.calls()[5..],
         [
             "stop codex-router.socket codex-router.service",
             "reset-failed codex-router.socket codex-router.service",

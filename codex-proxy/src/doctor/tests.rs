@@ -104,14 +104,14 @@ async fn another_version_than_this_one_is_to_be_started_again() {
 #[tokio::test]
 async fn a_router_that_listens_everywhere_is_the_one_that_says_loopback() {
     let folder = tempfile::tempdir().unwrap();
+    let settings = br#"{"client_keys":[{"name":"a"}]}"#;
+    let state = CodexHome::at(folder.path()).state_json();
+    codex_profiles::fs::atomic::write(&state, settings).unwrap();
     for (listen, says) in [
         ("0.0.0.0:9", "127.0.0.1:9"),
         ("[::]:9", "[::1]:9"),
         ("127.0.0.1:9", "127.0.0.1:9"),
     ] {
-        let settings = r#"{"client_keys":[{"name":"a"}]}"#;
-        std::fs::create_dir_all(folder.path().join("router")).unwrap();
-        std::fs::write(folder.path().join("router/state.json"), settings).unwrap();
         let found = Examination {
             listen: listen.to_owned(),
             running: Some(RunningRouter {
