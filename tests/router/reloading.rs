@@ -7,7 +7,9 @@ use std::{fs, process::Command, time::Duration};
 use fake_openai::FakeOpenAi;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Home, PATIENCE, Router, World, fake, program, until, worker, write};
+use crate::harness::{
+    Answer, Home, PATIENCE, Router, World, fake, program, read_json, until, worker, write,
+};
 
 /// A router whose address is that of its settings.
 fn from_settings(fake: FakeOpenAi) -> World {
@@ -77,7 +79,11 @@ async fn a_move_says_what_leads_codex_to_the_address_that_was_given_up() {
     assert_eq!(attached.code, Some(0), "{}", attached.stderr);
     assert!(!world.router.printed().contains("Codex is attached to"));
     let moved = format!("unix:{}", world.home.path("").join("moved.sock").display());
-    set(&world.home, &json!({"listen": moved}));
+    // What is known of the attachment stays.
+    let path = world.home.path("router/state.json");
+    let mut state = read_json(&path);
+    state["listen"] = moved.into();
+    write(&path, state.to_string());
     hang_up(&world.router);
     until("it is said", || {
         world.router.printed().contains("Codex is attached to")

@@ -118,11 +118,11 @@ fn connections(world: &World, count: usize) -> Vec<TcpStream> {
 #[tokio::test]
 async fn more_connections_than_descriptors_wait_and_are_served_afterwards() {
     let scale = Scale::chosen();
-    // At 256 connections are bounded, so that descriptors suffice; at 40 they do not. No more wait
+    // At 256 connections are bounded, so that descriptors suffice; at 28 they do not. No more wait
     // than the queue of any system has room for.
     for (descriptors, crowd, shortage) in [
         (256, 200, "as many connections are open as may be"),
-        (40, 100, "connections cannot be accepted"),
+        (28, 100, "connections cannot be accepted"),
     ] {
         let world = with_descriptors(descriptors);
         is_well(&world).await;
