@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use codex_profiles::{CodexHome, ProfileStore};
 use codex_proxy::{
-    server::{Limits, Server},
+    server::{Limits, Server, ServerError},
     upstream::Targets,
 };
 use fake_openai::FakeOpenAi;
@@ -27,7 +27,7 @@ struct Served {
     address: SocketAddr,
     fake: FakeOpenAi,
     serving: JoinHandle<()>,
-    _home: Home,
+    home: Home,
 }
 
 impl Drop for Served {
@@ -47,14 +47,18 @@ impl Served {
         let targets = Targets::new(&fake.chatgpt_base_url(), &fake.openai_base_url()).unwrap();
         let mut limits = Limits::default();
         change(&mut limits);
-        let server = Server::builder(store).targets(targets).limits(limits);
+        let server = Server::builder(store.clone())
+            .targets(targets)
+            .limits(limits)
+            .fallback(store.clone())
+            .model_rules(store);
         let bound = server.build().unwrap();
         let bound = bound.bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         Self {
             address: bound.local_addr().unwrap(),
             fake,
             serving: tokio::spawn(bound.serve(std::future::pending())),
-            _home: home,
+            home,
         }
     }
 
@@ -192,6 +196,46 @@ async fn a_body_that_pauses_is_answered_408_and_reaches_nobody() {
         assert!(took < SHORT * 6, "{took:?}");
     }
     assert!(served.fake.model_calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_pauses_is_answered_408_by_those_that_read_ahead() {
+    for settings in [
+        r#"{"model_rules":[{"model":"x*","profile":"work"}]}"#,
+        r#"{"fallback":{"profiles":["other"]}}"#,
+    ] {
+        let served = Served::with(|limits| limits.body_pause = SHORT).await;
+        write(&served.home.path("router/state.json"), settings);
+        let mut raw = served.connect().await;
+        raw.send(&head_of_post(1000)).await;
+        raw.send("{\"mod").await;
+        let (said, _) = raw.rest().await;
+        assert!(said.starts_with("HTTP/1.1 408"), "{settings}: {said}");
+        assert!(said.contains("\"request_timeout\""), "{settings}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_serve_cannot_be_moved_and_announces_nothing() {
+    let fake = fake();
+    let home = Home::with(&[("work", fake.auth_json(&worker()))]);
+    let store = ProfileStore::open(CodexHome::at(home.path(""))).unwrap();
+    let control = codex_proxy::control::Control::builder(store.clone()).build();
+    let server = Server::builder(store).control(control.clone());
+    let address = "127.0.0.1:0".parse().unwrap();
+    let bound = server.build().unwrap().bind(address).await.unwrap();
+    let announcement = control.announce().await.unwrap();
+    let announced = || std::fs::read_to_string(home.path("router/address")).unwrap();
+    let (before, handle) = (announced(), bound.handle());
+    let elsewhere = "127.0.0.1:0".parse().unwrap();
+    let moved = timeout(PATIENCE, handle.listen(&elsewhere)).await;
+    assert!(matches!(moved, Ok(Err(ServerError::NotServing))));
+    assert_eq!(announced(), before);
+    bound.serve(std::future::ready(())).await;
+    let moved = handle.listen(&elsewhere).await;
+    assert!(matches!(moved, Err(ServerError::NotServing)));
+    assert_eq!(announced(), before);
+    announcement.withdraw();
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use std::{fs, process::Command, time::Duration};
 use fake_openai::FakeOpenAi;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Home, PATIENCE, Router, World, fake, until, worker, write};
+use crate::harness::{
+    Answer, Home, PATIENCE, Router, World, fake, program, read_json, until, worker, write,
+};
 
 /// A router whose address is that of its settings.
 fn from_settings(fake: FakeOpenAi) -> World {
@@ -46,6 +48,47 @@ async fn answers_to(world: &World, host: &str) {
     tokio::time::timeout(PATIENCE, asking)
         .await
         .expect("taken over");
+}
+
+#[tokio::test]
+async fn a_hangup_as_soon_as_it_can_be_found_does_not_end_it() {
+    let fake = fake();
+    let home = Home::with(&[("work", fake.auth_json(&worker()))]);
+    set(&home, &json!({}));
+    // The shell becomes the router, and what it leaves behind hangs up once there is an address.
+    let script =
+        r#"(while [ ! -s "$1" ] && kill -0 $$; do :; done; kill -HUP $$) & exec "$0" serve"#;
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(program().get_program());
+    command.arg(home.path("router/address")).env_clear();
+    command
+        .envs(fake.environment())
+        .env("CODEX_HOME", home.path(""));
+    let router = Router::start_command(command);
+    let world = World { router, home, fake };
+    assert_eq!(calls_it(&world, "localhost").await, 200);
+    set(&world.home, &json!({"allowed_hosts": ["router.test"]}));
+    hang_up(&world.router);
+    answers_to(&world, "router.test").await;
+}
+
+#[tokio::test]
+async fn a_move_says_what_leads_codex_to_the_address_that_was_given_up() {
+    let world = from_settings(fake());
+    let attached = world.home.run(&["attach"]);
+    assert_eq!(attached.code, Some(0), "{}", attached.stderr);
+    assert!(!world.router.printed().contains("Codex is attached to"));
+    let moved = format!("unix:{}", world.home.path("").join("moved.sock").display());
+    // What is known of the attachment stays.
+    let path = world.home.path("router/state.json");
+    let mut state = read_json(&path);
+    state["listen"] = moved.into();
+    write(&path, state.to_string());
+    hang_up(&world.router);
+    until("it is said", || {
+        world.router.printed().contains("Codex is attached to")
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ impl Scale {
     /// Whether there is one more round after so many.
     fn goes_on(&self, rounds: usize, small: usize) -> bool {
         match self.until {
-            Some(until) => rounds < 2 || Instant::now() < until,
+            Some(until) => rounds < small || Instant::now() < until,
             None => rounds < small,
         }
     }
@@ -66,7 +66,7 @@ impl Scale {
 /// has not given back.
 fn does_not_grow(after_rounds: &[usize]) {
     let [_, warm, .., last] = after_rounds else {
-        return;
+        panic!("three rounds at least can be compared: {after_rounds:?}");
     };
     let allowed = warm + warm / 4 + (8 << 20);
     assert!(

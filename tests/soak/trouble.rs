@@ -118,9 +118,12 @@ fn connections(world: &World, count: usize) -> Vec<TcpStream> {
 #[tokio::test]
 async fn more_connections_than_descriptors_wait_and_are_served_afterwards() {
     let scale = Scale::chosen();
-    // At 256 connections are bounded, so that descriptors suffice; at 40 they do not. No more wait
+    // At 256 connections are bounded, so that descriptors suffice; at 28 they do not. No more wait
     // than the queue of any system has room for.
-    for (descriptors, crowd) in [(256, 200), (40, 100)] {
+    for (descriptors, crowd, shortage) in [
+        (256, 200, "as many connections are open as may be"),
+        (28, 100, "connections cannot be accepted"),
+    ] {
         let world = with_descriptors(descriptors);
         is_well(&world).await;
         let mut after_rounds = Vec::new();
@@ -141,6 +144,7 @@ async fn more_connections_than_descriptors_wait_and_are_served_afterwards() {
         }
         does_not_grow(&after_rounds);
         let printed = world.router.printed();
+        assert!(printed.contains(shortage), "no shortage:\n{printed}");
         let said = printed.matches("connections cannot be accepted").count();
         assert!(
             said <= after_rounds.len(),

@@ -7,7 +7,7 @@ use codex_profiles::ListenAddress;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +25,8 @@ use crate::{metrics::Metrics, ws::Connections};
 const DRAIN: Duration = Duration::from_secs(10);
 /// Without free file descriptors `accept` fails at once and again; a pause keeps the CPU free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Where one goes and one comes, `accept` fails again at once; that is no recovery.
+const ACCEPT_CALM: Duration = Duration::from_secs(1);
 
 /// A server that holds its address.
 #[derive(Debug)]
@@ -146,7 +148,7 @@ struct Door {
     places: Arc<Semaphore>,
     most: usize,
     is_full: bool,
-    is_failing: bool,
+    failed_at: Option<Instant>,
 }
 
 impl Door {
@@ -156,7 +158,7 @@ impl Door {
             places: Arc::new(Semaphore::new(most)),
             most,
             is_full: false,
-            is_failing: false,
+            failed_at: None,
         }
     }
 
@@ -192,14 +194,15 @@ impl Door {
 
     /// Says so once, however long it goes on.
     async fn failed(&mut self, error: &std::io::Error) {
-        if !std::mem::replace(&mut self.is_failing, true) {
+        if self.failed_at.replace(Instant::now()).is_none() {
             tracing::warn!(%error, "connections cannot be accepted; it is tried again and again");
         }
         sleep(ACCEPT_PAUSE).await;
     }
 
     fn recovered(&mut self) {
-        if std::mem::take(&mut self.is_failing) {
+        let is_calm = |at: &mut Instant| at.elapsed() >= ACCEPT_CALM;
+        if self.failed_at.take_if(is_calm).is_some() {
             tracing::warn!("connections are accepted again");
         }
     }

@@ -6,7 +6,7 @@ use fake_openai::Fault;
 use serde_json::json;
 
 use crate::{
-    harness::{Answer, Home, Router, World, fake, until, worker},
+    harness::{Answer, Home, PATIENCE, Router, World, fake, worker},
     websocket::Socket,
 };
 use exposition::Exposition;
@@ -102,10 +102,13 @@ async fn the_numbers_are_those_of_what_was_served() {
     assert!(numbers.value("process_resident_memory_bytes", &[]) > Some(1e6));
 
     drop(socket);
-    until("the socket is closed", || {
-        world.fake.requests_to("/responses").len() > 4
-    })
-    .await;
+    let closed = async {
+        while scrape(router).await.value("codex_router_websockets", &[]) != Some(0.0) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let closed = tokio::time::timeout(PATIENCE, closed).await;
+    closed.expect("the socket is closed");
 }
 
 #[tokio::test]

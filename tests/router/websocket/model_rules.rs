@@ -1,5 +1,8 @@
 //! Each turn names its model, which may have a profile of its own.
 
+use std::time::Duration;
+
+use fake_openai::Fault;
 use serde_json::{Value, json};
 
 use super::{Socket, asking, recorded, user};
@@ -71,6 +74,26 @@ async fn a_turn_that_no_new_connection_would_help_is_refused_and_the_next_one_go
     assert_eq!(told[0]["error"]["code"], "model_rule_elsewhere");
     socket.turn(&asking("two")).await;
     assert_eq!(accounts(&world), ["acct-work"]);
+}
+
+#[tokio::test]
+async fn a_turn_that_no_rule_is_about_goes_on_as_where_there_are_none() {
+    let world = World::two_accounts();
+    world.rule(rule()).await;
+    let fault = Fault::stall_after(4, Duration::from_secs(1));
+    world.fake.fault(fault.times(1));
+    let mut socket = connect(&world, &[]).await;
+    socket.say(&asking("one")).await;
+    assert_eq!(socket.event().await["type"], "response.created");
+    assert_eq!(world.home.run(&["use", "other"]).code, Some(0));
+    socket.say(&asking("two")).await;
+    loop {
+        let event = socket.event().await;
+        assert_ne!(event["type"], "error", "{event}");
+        if event["type"] == "response.completed" {
+            break;
+        }
+    }
 }
 
 #[tokio::test]

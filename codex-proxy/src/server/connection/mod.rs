@@ -136,3 +136,6 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(limits.streams);
     builder
 }
+
+#[cfg(test)]
+mod tests;
