@@ -3,6 +3,7 @@ use std::io;
 #[cfg(unix)]
 use std::os::unix::net::UnixListener;
 
+#[cfg(unix)]
 use codex_profiles::ListenAddress;
 
 use super::Listening;
