@@ -14,7 +14,7 @@ use super::{
     menu::{Action, Menu},
     notify::{Note, Said},
     tray::Tray,
-    window::{End, Link, Place, Window},
+    window::{Closed, End, Link, Place, Window},
     words::Words,
 };
 use crate::log;
@@ -86,7 +86,7 @@ impl App {
             Event::Chosen(id) => self.choose(&id),
             Event::Show(place) => self.show(place),
             Event::Linked(place, link) => self.open(place, link),
-            Event::WindowClosed(number, end) => self.window_closed(number, end),
+            Event::WindowClosed(closed) => self.window_closed(closed),
             Event::Overview(overview) => {
                 self.overview = Some(*overview);
                 self.draw();
@@ -140,9 +140,9 @@ impl App {
     }
 
     /// The link of a window that could not show the page may be used up.
-    fn window_closed(&mut self, number: u64, end: End) {
-        let was_asked_for = self.window.has_closed(number);
-        match end {
+    fn window_closed(&mut self, closed: Closed) {
+        let was_asked_for = self.window.has_closed(closed);
+        match closed.end {
             _ if self.is_stopping => {}
             End::Closed if was_asked_for => self.show(Place::Profiles),
             End::Closed => {}

@@ -29,7 +29,7 @@ use tray_icon::{TrayIconEvent, menu::MenuEvent};
 use self::{
     app::App,
     autostart::Autostart,
-    window::{End, Link, Place, Window},
+    window::{Closed, Link, Place, Window},
 };
 use crate::{
     cli::{Failure, announce, offer_page, second_start, stop_signal},
@@ -47,8 +47,8 @@ pub(crate) enum Event {
     Show(Place),
     /// The link that was asked for, to show this with in the window or the browser.
     Linked(Place, Link),
-    /// The window of this number is gone.
-    WindowClosed(u64, End),
+    /// A window is gone.
+    WindowClosed(Closed),
     /// The state of the router now.
     Overview(Box<Overview>),
     /// Something happened to the logins.

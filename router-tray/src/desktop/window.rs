@@ -3,19 +3,15 @@
 
 use std::{
     env::{consts::EXE_SUFFIX, current_exe},
-    io::{self, Write as _},
+    io::{self, BufRead, BufReader, Write as _},
     path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
     thread,
-    time::{Duration, Instant},
 };
 
 use router_tray::browser;
 
 use super::{Bell, Event};
-
-/// What a window takes to close at most, and less than a person needs to open and close one.
-const CLOSING: Duration = Duration::from_millis(400);
 
 /// Where the page opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +72,8 @@ pub(crate) struct Window {
 struct Open {
     number: u64,
     orders: ChildStdin,
-    /// When it was last told something: a window that was closing may not have heard.
-    told: Option<Instant>,
+    /// How many orders it was given: one that was closing may not have heard the last.
+    given: usize,
     /// The address of the page, for a window that has been let in.
     page: String,
 }
@@ -124,18 +120,16 @@ impl Window {
         self.open = None;
     }
 
-    /// Takes notice that the window of this number is gone. Says whether it was asked for while it was
-    /// about to go.
-    pub(crate) fn has_closed(&mut self, number: u64) -> bool {
-        let closed = self.open.take_if(|open| open.number == number);
-        let told = closed.and_then(|open| open.told);
-        told.is_some_and(|told| told.elapsed() < CLOSING)
+    /// Takes notice that a window is gone. Says whether it was asked for while it was about to go.
+    pub(crate) fn has_closed(&mut self, closed: Closed) -> bool {
+        let open = self.open.take_if(|open| open.number == closed.number);
+        open.is_some_and(|open| open.given > closed.heard)
     }
 
     fn order(&mut self, order: impl FnOnce(&Open) -> String) -> bool {
         let given = self.open.as_mut().map(|open| {
             let order = order(open);
-            open.told = Some(Instant::now());
+            open.given += 1;
             writeln!(open.orders, "{order}")
         });
         // One that takes no orders is on its way out.
@@ -151,19 +145,42 @@ impl Open {
         let program = program().ok_or(io::ErrorKind::NotFound)?;
         let mut child = Command::new(program)
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()?;
         let orders = child.stdin.take();
-        thread::spawn(move || bell.ring(Event::WindowClosed(number, end_of(child))));
+        thread::spawn(move || bell.ring(Event::WindowClosed(Closed::of(number, child))));
         let mut orders = orders.ok_or(io::ErrorKind::BrokenPipe)?;
         writeln!(orders, "{}", link.0)?;
         let page = link.0.split('#').next().unwrap_or_default().to_owned();
         Ok(Self {
             number,
             orders,
-            told: None,
+            given: 1,
             page,
         })
+    }
+}
+
+/// A window that is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closed {
+    number: u64,
+    /// How many orders it had carried out.
+    heard: usize,
+    /// How it came to its end.
+    pub(crate) end: End,
+}
+
+impl Closed {
+    /// Waits for it. It says a line for each order.
+    fn of(number: u64, mut child: Child) -> Self {
+        let said = child.stdout.take().map(BufReader::new);
+        let lines = said.map(BufRead::lines).into_iter().flatten();
+        Self {
+            number,
+            heard: lines.map_while(Result::ok).count(),
+            end: end_of(child),
+        }
     }
 }
 

@@ -76,14 +76,19 @@ fn on(
     view: &mut Option<View>,
 ) -> Result<bool, Box<dyn Error>> {
     match event {
-        Event::UserEvent(Order::Open(url)) => match view {
-            Some(view) => view.open(&url)?,
-            None => *view = Some(View::at(target, &url)?),
-        },
-        // The second is a click on the icon in the Dock of macOS.
-        Event::UserEvent(Order::Raise) | Event::Reopen { .. } => {
-            view.iter().for_each(View::raise);
+        Event::UserEvent(Order::Open(url)) => {
+            match view {
+                Some(view) => view.open(&url)?,
+                None => *view = Some(View::at(target, &url)?),
+            }
+            orders::done()?;
         }
+        Event::UserEvent(Order::Raise) => {
+            view.iter().for_each(View::raise);
+            orders::done()?;
+        }
+        // A click on the icon in the Dock of macOS.
+        Event::Reopen { .. } => view.iter().for_each(View::raise),
         Event::UserEvent(Order::Close)
         | Event::WindowEvent {
             event: WindowEvent::CloseRequested,

@@ -1,8 +1,8 @@
 //! What the window is told to do: one line each on its standard input, which nobody else can read, as
-//! the addresses in them let their reader in.
+//! the addresses in them let their reader in. For each that is carried out it says an empty line.
 
 use std::{
-    io::{BufRead as _, BufReader, Read},
+    io::{self, BufRead as _, BufReader, Read, Write as _},
     thread,
 };
 
@@ -36,6 +36,13 @@ pub(crate) fn read(input: impl Read + Send + 'static, events: EventLoopProxy<Ord
         // A loop that has ended wants to know nothing more.
         each(input, |order| events.send_event(order).is_ok());
     });
+}
+
+/// Tells whoever gave an order that it is carried out.
+pub(crate) fn done() -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out)?;
+    out.flush()
 }
 
 /// Ends with `Close`, or as soon as nobody wants to know more.
