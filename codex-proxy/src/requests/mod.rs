@@ -62,8 +62,12 @@ pub use body::ListedBody;
 pub use entry::{RequestEntry, RequestState};
 pub(crate) use handle::OpenRequest;
 pub use handle::{OverWebSocket, RequestHandle};
-pub(crate) use layer::{Listed, id_of};
+#[cfg(feature = "metrics")]
+pub(crate) use layer::Listed;
+#[cfg(feature = "server")]
+pub(crate) use layer::id_of;
 pub use layer::{RequestLogLayer, RequestLogService};
 pub use log::{MOST_REQUESTS, RequestLog};
 pub use observe::{EndedRequest, RequestObserver};
+#[cfg(feature = "server")]
 pub(crate) use path::route_of;
