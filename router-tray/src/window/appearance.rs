@@ -1,12 +1,12 @@
 //! Light or dark as the person has set it in the settings of a Linux desktop, now and later. GTK 3
 //! itself looks only at the name of its theme, which newer desktops leave as it is.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use gtk::{
     Settings,
     gio::{self, BusType, DBusCallFlags, DBusConnection, DBusSignalFlags},
-    glib::{ToVariant as _, Variant},
+    glib::{self, ToVariant as _, Variant},
     prelude::GtkSettingsExt as _,
 };
 
@@ -20,6 +20,14 @@ const KEY: &str = "color-scheme";
 const DARK: u32 = 1;
 /// A portal that has to be started first is not waited for longer: the window would come late.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+/// What a page that was just loaded may still not notice.
+const SETTLING: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// Whether the setting has changed since a page was last told of it. GTK has one thread.
+    static UNCERTAIN: Cell<bool> = const { Cell::new(false) };
+}
 
 /// The connection over which changes are told.
 pub(crate) struct Appearance(#[expect(dead_code, reason = "it is only kept")] DBusConnection);
@@ -42,10 +50,30 @@ pub(crate) fn follow() -> Option<Appearance> {
         move |_, _, _, _, _, change| {
             if let Some(scheme) = changed(change) {
                 settings.set_gtk_application_prefer_dark_theme(scheme == DARK);
+                UNCERTAIN.set(true);
             }
         },
     );
     Some(Appearance(bus))
+}
+
+/// To be called when a page has been loaded: WebKit forgets a change that comes while it loads one,
+/// and tells a page nothing that it believes to have told.
+pub(crate) fn tell_page_again() {
+    tell_again();
+    glib::timeout_add_local_once(SETTLING, tell_again);
+}
+
+fn tell_again() {
+    if !UNCERTAIN.take() {
+        return;
+    }
+    let Some(settings) = Settings::default() else {
+        return;
+    };
+    let dark = settings.is_gtk_application_prefer_dark_theme();
+    settings.set_gtk_application_prefer_dark_theme(!dark);
+    settings.set_gtk_application_prefer_dark_theme(dark);
 }
 
 fn read(bus: &DBusConnection) -> Option<u32> {

@@ -72,7 +72,7 @@ fn frame(target: &EventLoopWindowTarget<Order>) -> Result<Window, Box<dyn Error>
 fn page<'a>(context: Option<&'a mut WebContext>, origin: &str) -> WebViewBuilder<'a> {
     let own = origin.to_owned();
     let builder = context.map_or_else(WebViewBuilder::new, WebViewBuilder::new_with_web_context);
-    builder
+    told_of_the_dark(builder)
         .with_incognito(true)
         .with_navigation_handler(move |url| {
             let stays = is_at(&url, &own) || url == "about:blank";
@@ -85,6 +85,21 @@ fn page<'a>(context: Option<&'a mut WebContext>, origin: &str) -> WebViewBuilder
             open_in_browser(url);
             NewWindowResponse::Deny
         })
+}
+
+#[cfg(target_os = "linux")]
+fn told_of_the_dark(page: WebViewBuilder<'_>) -> WebViewBuilder<'_> {
+    page.with_on_page_load_handler(|event, _| {
+        if matches!(event, wry::PageLoadEvent::Finished) {
+            crate::appearance::tell_page_again();
+        }
+    })
+}
+
+/// The web views of other systems see to it themselves.
+#[cfg(not(target_os = "linux"))]
+fn told_of_the_dark(page: WebViewBuilder<'_>) -> WebViewBuilder<'_> {
+    page
 }
 
 #[cfg(target_os = "linux")]
