@@ -38,6 +38,7 @@
 //! ││┌ route ────────────────── [route] ──────  which profile, and why
 //! ││┌ fallback ─────────────── [fallback] ───  another one, where a person has said so
 //! │││┌ errors ──────────────── [error] ──────  OpenAI-shaped, and whose they are
+//! │││├ [body_budget] ───────────────────────  how many large bodies there is memory for
 //! ││││┌ translate ──────────── [chat], [completions], [responses]    for clients that are not Codex
 //! │││││┌ conversation ──────── [conversation]         what an account cannot read stays behind
 //! │││││┌ or upgrade ────────── [ws]      WebSocket: the handshake is an ordinary request
@@ -56,11 +57,11 @@
 //!
 //! - `server`: the axum server of these layers over `codex-profiles`, with decompression; and what
 //!   tells whether it can work on this machine.
-//! - `server`: the axum server of these layers over `codex-profiles`, with decompression.
 //! - `metrics`: counts of all that for Prometheus, in a registry of their own.
 //! - `control`: the page of that server, and the API that the page, a tray and scripts use.
 
 pub mod auth;
+pub mod body_budget;
 pub mod chat;
 pub mod completions;
 #[cfg(feature = "control")]

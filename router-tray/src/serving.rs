@@ -224,6 +224,7 @@ fn limits(state: &State) -> Limits {
     let mut limits = Limits::default();
     limits.connections = state.max_connections().unwrap_or(limits.connections);
     limits.body_bytes = state.body_limit_bytes().unwrap_or(limits.body_bytes);
+    let limits = limits.within_control_group();
     // Many systems start programs with few, and let them have more.
     #[cfg(unix)]
     if let Ok(descriptors) = rlimit::increase_nofile_limit(rlimit::INFINITY) {

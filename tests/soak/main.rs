@@ -1,6 +1,6 @@
 //! What a router must live through: more clients than usual, slow ones, idle ones, an upstream that
-//! comes and goes, names that are not found, no file descriptors. It stays up, says clearly what is
-//! wrong, recovers by itself, and does not grow.
+//! comes and goes, names that are not found, no file descriptors, little memory, a clock that jumps.
+//! It stays up, says clearly what is wrong, recovers by itself, and does not grow.
 //!
 //! As a usual test each of these is small. `scripts/soak MINUTES` makes them as large as promised,
 //! and goes on for that long.
@@ -8,6 +8,7 @@
 #![cfg(test)]
 #![cfg(target_os = "linux")]
 
+mod clock;
 mod crowd;
 #[path = "../router/harness.rs"]
 #[expect(dead_code, reason = "the other tests use more of it")]

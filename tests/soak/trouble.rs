@@ -1,12 +1,17 @@
-//! An upstream that comes and goes, names that are not found, no file descriptors.
+//! An upstream that comes and goes, names that are not found, no file descriptors, little memory, a
+//! clock that jumps.
 
 use std::{
+    fs::File,
+    io::Write as _,
     net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
 use fake_openai::{FakeOpenAi, Fault};
+use futures_util::future::join_all;
 
 use crate::{
     Scale, does_not_grow,
@@ -106,6 +111,83 @@ fn with_descriptors(count: usize) -> World {
         .env("CODEX_HOME", home.path(""));
     let router = Router::start_command(command);
     World { router, home, fake }
+}
+
+/// A control group of so much memory, for as long as it is kept; `None` where this process may not
+/// make one, as outside of containers and without being root.
+struct ControlGroup(PathBuf);
+
+impl ControlGroup {
+    fn of_memory(bytes: usize) -> Option<Self> {
+        let name = format!("codex-router-soak-{}", std::process::id());
+        let kinds = [
+            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+            ("/sys/fs/cgroup", "memory.max"),
+        ];
+        kinds.into_iter().find_map(|(root, limit)| {
+            let group = Self(Path::new(root).join(&name));
+            std::fs::create_dir(&group.0).ok()?;
+            // Dropped, and with it removed, where memory cannot be limited in this place.
+            let mut file = File::options().write(true).open(group.0.join(limit)).ok()?;
+            file.write_all(bytes.to_string().as_bytes()).ok()?;
+            Some(group)
+        })
+    }
+
+    fn processes(&self) -> PathBuf {
+        self.0.join("cgroup.procs")
+    }
+}
+
+impl Drop for ControlGroup {
+    fn drop(&mut self) {
+        // Once nobody is in it.
+        patiently(|| std::fs::remove_dir(&self.0).ok());
+    }
+}
+
+#[tokio::test]
+async fn more_bodies_than_memory_wait_or_are_refused_and_the_process_lives() {
+    let scale = Scale::chosen();
+    let Some(group) = ControlGroup::of_memory(160 << 20) else {
+        assert!(
+            scale.until.is_none(),
+            "a soak is run where memory can be limited"
+        );
+        return;
+    };
+    let fake = fake();
+    let home = Home::with(&[("work", fake.auth_json(&worker()))]);
+    home.keep_nothing_alive();
+    let program = crate::harness::program();
+    let mut command = Command::new("sh");
+    let script = "echo $$ >\"$1\"; exec \"$0\" serve --listen 127.0.0.1:0";
+    command.args(["-c", script]);
+    command.arg(program.get_program()).arg(group.processes());
+    command
+        .env_clear()
+        .envs(fake.environment())
+        .env("CODEX_HOME", home.path(""));
+    let router = Router::start_command(command);
+    let world = World { router, home, fake };
+    is_well(&world).await;
+    // Together several times of what there is, and again of that to translate them.
+    let body = chat(&"word ".repeat(12 << 18));
+    let mut after_rounds = Vec::new();
+    while scale.goes_on(after_rounds.len(), 3) {
+        let url = world.router.url("/v1/chat/completions");
+        let sent = (0..scale.of(8, 40)).map(|_| Answer::to(client().post(&url).json(&body)));
+        let answers = join_all(sent).await;
+        let served = answers.iter().filter(|answer| answer.status == 200).count();
+        assert!(served > 0, "somebody is served: {}", answers[0].text());
+        for answer in answers.iter().filter(|answer| answer.status != 200) {
+            assert_eq!(answer.status, 503, "{}", answer.text());
+            assert!(answer.text().contains("router_busy"), "{}", answer.text());
+        }
+        is_well(&world).await;
+        after_rounds.push(scale.note(&format!("{served} large bodies"), &world.router));
+    }
+    drop(world);
 }
 
 fn connections(world: &World, count: usize) -> Vec<TcpStream> {

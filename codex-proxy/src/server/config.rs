@@ -17,6 +17,7 @@ use super::{
 use crate::control::Control;
 use crate::{
     BoxError,
+    body_budget::BodyBudget,
     chat::ReasoningFormat,
     conversation::ConversationLayer,
     fallback::FallbackRules,
@@ -340,6 +341,7 @@ where
             usage: self.usage,
             metrics: self.metrics.clone(),
             limits: self.limits,
+            bodies: BodyBudget::new(self.limits.bodies_bytes),
             gate: ClientGateLayer::loopback().with_allowed_hosts(hosts.clone()),
             keys: ClientKeyLayer::new(self.keys.clone()),
         };

@@ -1,9 +1,15 @@
 use std::time::Duration;
 
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
+
 /// Enough for logins, locks, logs and listeners.
 const DESCRIPTORS_FOR_FILES: u64 = 64;
 /// With fewer it would hardly be a server; it rather runs out of descriptors, and waits.
 const LEAST_CONNECTIONS: usize = 16;
+/// The part of all memory, of which there is a little more for everything else.
+const SHARE_OF_BODIES: u64 = 8;
+/// A usual request.
+const LEAST_BODIES_BYTES: usize = 4 << 20;
 
 /// How much a client may ask of a server, and how long it may take. All of it in one place; change
 /// what does not fit, and give it to [`ServerBuilder::limits`](super::ServerBuilder::limits).
@@ -26,6 +32,9 @@ pub struct Limits {
     /// The size of a request's body, before and after decompression; a larger one is answered 413.
     /// Default: 64 MiB, for histories with images.
     pub body_bytes: usize,
+    /// How much of large bodies of requests is held at once, of all clients together; see
+    /// [`body_budget`](crate::body_budget). Default: 256 MiB.
+    pub bodies_bytes: usize,
     /// How long the upstream may take to the head of its answer. Default: 120 s.
     pub upstream_head: Duration,
     /// The size of a request's head, from its first line to its last header, 8 KiB at least; a
@@ -65,12 +74,36 @@ impl Limits {
             ..self
         }
     }
+
+    /// With no more of the bodies of requests than fit into what the control group of this process
+    /// may take, where it is in one. Reads some files of the system.
+    #[must_use]
+    pub fn within_control_group(self) -> Self {
+        match memory_of_control_group() {
+            Some(bytes) => self.within_memory(bytes),
+            None => self,
+        }
+    }
+
+    /// With no more of the bodies of requests than a process with so much memory can hold. To be
+    /// translated, a body takes up to five times its size.
+    #[must_use]
+    pub fn within_memory(self, bytes: u64) -> Self {
+        let share = usize::try_from(bytes / SHARE_OF_BODIES).unwrap_or(usize::MAX);
+        let share = share.max(LEAST_BODIES_BYTES);
+        Self {
+            body_bytes: self.body_bytes.min(share),
+            bodies_bytes: self.bodies_bytes.min(share),
+            ..self
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 64 << 20,
+            bodies_bytes: 256 << 20,
             upstream_head: Duration::from_mins(2),
             header_bytes: 64 << 10,
             headers: 100,
@@ -82,6 +115,14 @@ impl Default for Limits {
             streams: 128,
         }
     }
+}
+
+fn memory_of_control_group() -> Option<u64> {
+    let this = sysinfo::get_current_pid().ok()?;
+    let mut system = System::new().ok()?;
+    let nothing = ProcessRefreshKind::nothing().without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[this]), false, nothing);
+    Some(system.process(this)?.cgroup_limits()?.total_memory)
 }
 
 #[cfg(test)]
@@ -99,5 +140,17 @@ mod tests {
         assert_eq!(connections(1024), 480);
         assert_eq!(connections(10), 16);
         assert_eq!(connections(u64::MAX), 4096);
+    }
+
+    #[test]
+    fn bodies_leave_memory_for_what_is_made_of_them() {
+        let within = |mebibytes: u64| {
+            let limits = Limits::default().within_memory(mebibytes << 20);
+            (limits.body_bytes >> 20, limits.bodies_bytes >> 20)
+        };
+        assert_eq!(within(16), (4, 4));
+        assert_eq!(within(256), (32, 32));
+        assert_eq!(within(1024), (64, 128));
+        assert_eq!(within(64 << 10), (64, 256));
     }
 }

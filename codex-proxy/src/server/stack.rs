@@ -22,6 +22,7 @@ use super::{Limits, decode::decode, handle::LiveReasoning, keys::AnyKeys};
 use crate::{
     BoxError,
     auth::{CodexAuthLayer, ReplayBody},
+    body_budget::{BodyBudget, BodyBudgetLayer, CountedBody},
     chat::ChatCompletionsLayer,
     completions::CompletionsLayer,
     conversation::ConversationLayer,
@@ -68,6 +69,8 @@ pub(super) struct Stack<P> {
     /// Where requests that are in no list are counted.
     pub(super) metrics: Option<Metrics>,
     pub(super) limits: Limits,
+    /// For the bodies of all requests.
+    pub(super) bodies: BodyBudget,
     pub(super) gate: ClientGateLayer,
     pub(super) keys: ClientKeyLayer<AnyKeys>,
 }
@@ -241,6 +244,9 @@ where
         let service = ServiceBuilder::new()
             .layer(ErrorLayer::new())
             .map_request(move |request| decode(request, limit_bytes))
+            // unpacked, as layers within may hold them
+            .layer(BodyBudgetLayer::new(self.bodies.clone()))
+            .map_request(let_in)
             .service(service);
         BoxCloneSyncService::new(service)
     }
@@ -282,6 +288,14 @@ where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     request.map(Body::new)
+}
+
+/// The client's own body, or the same one counted.
+fn let_in(request: Request<Either<Body, CountedBody<Body>>>) -> Request<Body> {
+    request.map(|body| match body {
+        Either::Left(body) => body,
+        Either::Right(body) => Body::new(body),
+    })
 }
 
 /// The client's own body, or the same one of which the beginning was read.
