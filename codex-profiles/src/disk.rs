@@ -185,9 +185,15 @@ impl Disk {
         atomic::write(&path, name.as_str().as_bytes()).map_err(StoreError::io(&path))
     }
 
+    /// Whoever has the lock sees no profile between two names.
     pub(crate) fn lock_profiles(&self) -> Result<ProfilesLock, StoreError> {
         let lock = FileLock::acquire(&self.home.profiles_lock(), 0o600, PROFILES_LIMIT)?;
-        Ok(ProfilesLock { _lock: lock })
+        let lock = ProfilesLock { _lock: lock };
+        // Nothing is to keep a new token from its place.
+        if let Err(error) = self.settle_rename(&lock) {
+            warn!(%error, "a new name that was cut short could not be given");
+        }
+        Ok(lock)
     }
 
     /// Writes a saved login. What is there and cannot be understood is set aside first.

@@ -41,12 +41,44 @@ pub struct Restored {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RemovedProfile {
+    /// Which one it is, among all that were removed under its name or another.
+    pub id: RemovedId,
     /// The name it had.
     pub name: ProfileName,
     /// What it was called.
     pub label: Option<String>,
     /// When it was removed.
     pub removed_at: Option<Timestamp>,
+}
+
+/// Which removed profile is meant, such as `work-1763942400000000000`: a profile that is in the list
+/// is never one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedId {
+    name: ProfileName,
+    mark: String,
+}
+
+impl RemovedId {
+    /// Reads what [`as_str`](Self::as_str) gave.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mark = format!("{REMOVED}{text}");
+        let (name, _) = parse_mark(&mark)?;
+        Some(Self { name, mark })
+    }
+
+    /// The name that the profile had.
+    #[must_use]
+    pub fn name(&self) -> &ProfileName {
+        &self.name
+    }
+
+    /// The text of it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.mark.strip_prefix(REMOVED).unwrap_or(&self.mark)
+    }
 }
 
 impl ProfileStore {
@@ -71,8 +103,9 @@ impl ProfileStore {
     pub async fn remove(&self, name: &ProfileName) -> Result<(), StoreError> {
         let (disk, auditor, name) = (self.disk.clone(), self.auditor(), name.clone());
         blocking(move || {
+            let begun = auditor.begin(Deed::of(Action::Remove, &name));
             disk.remove(&disk.lock_profiles()?, &name)?;
-            auditor.note(Deed::of(Action::Remove, &name));
+            begun.done();
             Ok(())
         })
         .await
@@ -108,8 +141,9 @@ impl ProfileStore {
     pub async fn restore(&self, name: &ProfileName) -> Result<Restored, StoreError> {
         let (disk, auditor, name) = (self.disk.clone(), self.auditor(), name.clone());
         blocking(move || {
+            let begun = auditor.begin(Deed::of(Action::Restore, &name));
             let restored = disk.restore(&disk.lock_profiles()?, &name)?;
-            auditor.note(Deed::of(Action::Restore, &name));
+            begun.done();
             Ok(restored)
         })
         .await
@@ -122,15 +156,61 @@ impl ProfileStore {
     /// [`StoreError::UnknownProfile`] when there is neither, [`StoreError::IsCurrent`],
     /// [`StoreError::MoreThanALogin`] before anything is deleted, and those of writing.
     pub async fn purge(&self, name: &ProfileName) -> Result<usize, StoreError> {
+        self.purge_if(name, |_, _| true).await
+    }
+
+    /// The same, but only while there is a profile of this name: what was removed under it, alone,
+    /// is deleted by [`purge_removed`](Self::purge_removed).
+    ///
+    /// # Errors
+    /// As for [`purge`](Self::purge); [`StoreError::UnknownProfile`] when there is no profile.
+    pub async fn purge_listed(&self, name: &ProfileName) -> Result<usize, StoreError> {
+        let is_listed = |disk: &Disk, name: &ProfileName| {
+            let folder = disk.home.profile(name);
+            folder.symlink_metadata().is_ok()
+        };
+        self.purge_if(name, is_listed).await
+    }
+
+    async fn purge_if(
+        &self,
+        name: &ProfileName,
+        is_meant: fn(&Disk, &ProfileName) -> bool,
+    ) -> Result<usize, StoreError> {
         let (disk, auditor, name) = (self.disk.clone(), self.auditor(), name.clone());
         blocking(move || {
-            let copies = disk.purge(&disk.lock_profiles()?, &name)?;
-            auditor.note(Deed::of(Action::Purge, &name));
+            let begun = auditor.begin(Deed::of(Action::Purge, &name));
+            let lock = disk.lock_profiles()?;
+            if !is_meant(&disk, &name) {
+                return Err(StoreError::UnknownProfile(name));
+            }
+            let copies = disk.purge(&lock, &name)?;
+            begun.done();
             Ok(copies)
         })
         .await
     }
+
+    /// Deletes for good one profile that was removed, whatever is called by its name now.
+    ///
+    /// # Errors
+    /// [`StoreError::NothingRemoved`] when it is not there, [`StoreError::MoreThanALogin`] before
+    /// anything is deleted, and those of writing.
+    pub async fn purge_removed(&self, id: &RemovedId) -> Result<(), StoreError> {
+        let (disk, auditor, id) = (self.disk.clone(), self.auditor(), id.clone());
+        blocking(move || {
+            let deed = Deed::of(Action::Purge, &id.name).with_detail(PUT_AWAY);
+            let begun = auditor.begin(deed);
+            disk.purge_removed(&disk.lock_profiles()?, &id)?;
+            begun.done();
+            Ok(())
+        })
+        .await
+    }
 }
+
+/// What an audit line says of a copy that was deleted, and not the profile of its name.
+const PUT_AWAY: &str = "what was removed";
 
 /// How the files begin that are ours to delete: a login and what was set aside of it, and the
 /// temporary files that a power cut left.
@@ -277,6 +357,30 @@ impl Disk {
         Ok(kept.len())
     }
 
+    fn purge_removed(&self, _lock: &ProfilesLock, id: &RemovedId) -> Result<(), StoreError> {
+        let kept = self.removed(&id.name)?;
+        let Some(removed) = kept.iter().find(|removed| removed.mark == id.mark) else {
+            return Err(StoreError::NothingRemoved(id.name.clone()));
+        };
+        refuse_foreign_files(&removed.path)?;
+        delete(removed)?;
+        State::update(&self.home, |state| state.forget_profile(&removed.mark)).map(drop)
+    }
+
+    /// A program that died when the folder was out of the list had not put its facts away.
+    pub(crate) fn finish_removal(&self, name: &ProfileName) -> Result<(), StoreError> {
+        let _lock = self.lock_profiles()?;
+        match self.removed(name)?.pop() {
+            Some(latest) if !self.is_taken(name) => self.move_facts(name.as_str(), &latest.mark),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether anything is kept under a name.
+    pub(crate) fn is_any_removed(&self, name: &ProfileName) -> bool {
+        self.removed(name).is_ok_and(|kept| !kept.is_empty())
+    }
+
     fn all_removed(&self) -> Result<Vec<RemovedProfile>, StoreError> {
         let state = State::load(&self.home)?;
         let mut latest: BTreeMap<ProfileName, (i128, String)> = BTreeMap::new();
@@ -292,6 +396,10 @@ impl Disk {
             .map(|(name, (at, mark))| RemovedProfile {
                 label: state.profile(&mark).label,
                 removed_at: Timestamp::from_nanosecond(at).ok(),
+                id: RemovedId {
+                    name: name.clone(),
+                    mark,
+                },
                 name,
             })
             .collect())
@@ -308,8 +416,7 @@ impl Disk {
             .flatten()
             .filter_map(|entry| {
                 let mark = entry.file_name().into_string().ok()?;
-                let (name, at) = mark.strip_prefix(REMOVED)?.rsplit_once('-')?;
-                let (name, at) = (ProfileName::parse(name).ok()?, at.parse().ok()?);
+                let (name, at) = parse_mark(&mark)?;
                 Some((name, at, mark))
             })
             .collect())
@@ -412,6 +519,16 @@ fn is_ours(entry: &fs::DirEntry) -> bool {
         && OURS
             .iter()
             .any(|ours| name.to_string_lossy().starts_with(ours))
+}
+
+/// Whether this is the name of a removed profile's folder, which settings call it by.
+pub(crate) fn is_mark(text: &str) -> bool {
+    parse_mark(text).is_some()
+}
+
+fn parse_mark(mark: &str) -> Option<(ProfileName, i128)> {
+    let (name, at) = mark.strip_prefix(REMOVED)?.rsplit_once('-')?;
+    Some((ProfileName::parse(name).ok()?, at.parse().ok()?))
 }
 
 fn new_mark(name: &ProfileName) -> String {
