@@ -7,6 +7,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::server::Limits;
 
+/// Over HTTP/2 the client's own frames are answered, too: a PING with 17 bytes (RFC 9113, section
+/// 6.7). Whoever takes no more than some of these asks for nothing.
+const MOST_OF_FRAMES_BYTES: usize = 256;
+
 /// What goes on on one connection. Clones are one.
 #[derive(Debug, Clone)]
 pub(super) struct Activity(Arc<Mutex<Marks>>);
@@ -63,12 +67,14 @@ impl Activity {
         }
     }
 
-    /// The client has taken some of what it was sent.
-    pub(super) fn took(&self) {
+    /// The client has taken some of so many bytes that it was sent.
+    pub(super) fn took(&self, offered_bytes: usize) {
         let mut marks = self.marks();
         let now = Instant::now();
         marks.moved_at = now;
-        marks.quiet_since = now;
+        if marks.serving > 0 || !marks.has_frames || offered_bytes > MOST_OF_FRAMES_BYTES {
+            marks.quiet_since = now;
+        }
     }
 
     /// The client is told that the connection ends, and has as long as for a head to let it end.
@@ -235,11 +241,24 @@ mod tests {
         let mut serving = activity.begin(Version::HTTP_11);
         serving.handed();
         advance(Duration::from_secs(19)).await;
-        activity.took();
+        activity.took(1);
         assert_eq!(overdue(&activity).await, (Overdue::Stalled, 20));
         drop(serving);
         advance(Duration::from_secs(9)).await;
-        activity.took();
+        activity.took(1);
+        assert_eq!(overdue(&activity).await, (Overdue::Idle, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whose_pings_alone_are_answered_is_idle() {
+        let activity = Activity::new();
+        drop(activity.begin(Version::HTTP_2));
+        advance(Duration::from_secs(9)).await;
+        activity.heard();
+        activity.took(17);
+        assert_eq!(overdue(&activity).await, (Overdue::Idle, 1));
+        // The rest of an answer that is longer than its request was under way.
+        activity.took(MOST_OF_FRAMES_BYTES + 1);
         assert_eq!(overdue(&activity).await, (Overdue::Idle, 10));
     }
 
