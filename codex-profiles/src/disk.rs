@@ -167,6 +167,12 @@ impl Disk {
         }
     }
 
+    /// Takes away a folder that has nothing in it, such as a write leaves that came too late.
+    pub(crate) fn clear_empty_folder(&self, name: &ProfileName) {
+        // That there is none, or something in it, is met with by whoever needs the name.
+        let _ = fs::remove_dir(self.home.profile(name));
+    }
+
     /// The name in `.current_profile`, whether or not there is such a profile. Only a file that is
     /// missing or empty says that nobody was chosen; taking another failure for that would let
     /// another account's login serve.

@@ -241,6 +241,7 @@ impl Disk {
     }
 
     fn restore(&self, lock: &ProfilesLock, name: &ProfileName) -> Result<Restored, StoreError> {
+        self.clear_empty_folder(name);
         let is_taken = self.home.profile(name).symlink_metadata().is_ok();
         let mut kept = self.removed(name)?;
         let latest = kept.pop();

@@ -21,6 +21,7 @@ impl Disk {
             return Err(StoreError::UnknownProfile(from.clone()));
         }
         let (path, target) = (self.home.profile(from), self.home.profile(to));
+        self.clear_empty_folder(to);
         if target.symlink_metadata().is_ok() {
             return Err(StoreError::NameTaken(to.clone()));
         }
@@ -125,6 +126,8 @@ mod tests {
         ] {
             let world = world().await;
             rename_dying_at(&world, step).await;
+            // As a write leaves it that came too late for the old name.
+            fs::create_dir_all(world.home.profile(&name("work"))).unwrap();
             let store = world.store();
             assert!(!world.home.rename_intent().exists(), "{step:?}");
             assert_eq!(world.current(), expected, "{step:?}");
@@ -134,6 +137,9 @@ mod tests {
             let rules = state.model_rules();
             let rule = rules.for_model("gpt-5").unwrap();
             assert_eq!(rule.profile.as_str(), expected, "{step:?}");
+            let other = if expected == "job" { "work" } else { "job" };
+            store.rename(&name(expected), &name(other)).await.unwrap();
+            assert_eq!(world.current(), other, "{step:?}");
             assert_eq!(store.list().await.unwrap().len(), 1);
         }
     }

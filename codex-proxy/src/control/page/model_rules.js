@@ -3,7 +3,7 @@
 import { known } from "./bus.js";
 import { act, button } from "./button.js";
 import { nameOf } from "./condition.js";
-import { attr, el, fill, keyed, show, text } from "./dom.js";
+import { attr, el, fill, icon, keyed, show, text } from "./dom.js";
 import { blame, field, input, select } from "./field.js";
 import { isSame, nameBefore, reconciled, wrongWith } from "./rule_list.js";
 import { section } from "./section.js";
@@ -31,14 +31,14 @@ function ruleList(save) {
     const items = rows.map((row, at) => ({ ...row, at, last: at === rows.length - 1, profiles }));
     keyed(list, items, ({ id }) => id, () => entry(save));
   };
-  return { node: el("div", { class: "field" }, none, list), update };
+  return { node: el("div", { class: "field rule-list" }, none, list), update };
 }
 
 function entry(save) {
   let shown = null;
   const model = input({ class: "mono" });
   const profile = select([]);
-  const gone = el("p", { class: "outcome warn" });
+  const gone = el("p", { class: "rule-gone" });
   const error = el("p", { class: "field-error", role: "alert" });
   const change = (edit) => save(({ model_rules: rules }) => edited(rules, shown, edit), model);
   const up = button({ kind: "bare", picture: "up", run: () => change(moved(-1)) });
@@ -123,7 +123,7 @@ function offer(profile, profiles, chosen) {
 function newRule(save) {
   const model = input({ class: "mono", placeholder: "gpt-5*" });
   const profile = select([]);
-  const send = el("button", { type: "submit", class: "button plain", t: "rules.add" });
+  const send = el("button", { type: "submit", class: "button plain" }, icon("plus"), el("span", { t: "rules.add" }));
   const asked = field({ t: "rules.model", hint: "rules.model_hint", control: model });
   const served = field({ t: "rules.profile", control: profile, after: send });
   const node = el("form", { class: "new-rule", novalidate: true }, asked, served);

@@ -8,8 +8,9 @@ use tokio::time::{Instant, sleep_until};
 use crate::server::Limits;
 
 /// Over HTTP/2 the client's own frames are answered, too: a PING with 17 bytes (RFC 9113, section
-/// 6.7). Whoever takes no more than some of these asks for nothing.
-const MOST_OF_FRAMES_BYTES: usize = 256;
+/// 6.7). Whoever takes no more than some of these at a time takes nothing of an answer, and asks for
+/// nothing.
+const MOST_OF_FRAMES_BYTES: usize = 64;
 
 /// What goes on on one connection. Clones are one.
 #[derive(Debug, Clone)]
@@ -70,11 +71,12 @@ impl Activity {
     /// The client has taken some of so many bytes that it was sent.
     pub(super) fn took(&self, offered_bytes: usize) {
         let mut marks = self.marks();
+        if marks.has_frames && offered_bytes <= MOST_OF_FRAMES_BYTES {
+            return;
+        }
         let now = Instant::now();
         marks.moved_at = now;
-        if marks.serving > 0 || !marks.has_frames || offered_bytes > MOST_OF_FRAMES_BYTES {
-            marks.quiet_since = now;
-        }
+        marks.quiet_since = now;
     }
 
     /// The client is told that the connection ends, and has as long as for a head to let it end.
@@ -232,7 +234,10 @@ mod tests {
         let mut other = activity.begin(Version::HTTP_2);
         assert!(timeout(NEVER, activity.overdue(&limits())).await.is_err());
         other.handed();
-        assert_eq!(overdue(&activity).await, (Overdue::Stalled, 20));
+        advance(Duration::from_secs(15)).await;
+        // The answer to a PING is none that was asked for.
+        activity.took(17);
+        assert_eq!(overdue(&activity).await, (Overdue::Stalled, 5));
     }
 
     #[tokio::test(start_paused = true)]
