@@ -143,12 +143,12 @@ promise("a rule for a profile that is gone says so, and is given to another one"
   await page.getByLabel("Model", { exact: true }).fill("gpt-6");
   await page.keyboard.press("Enter");
   await eventually(async () => (await settings(world)).model_rules.length === 2);
-  await page.getByText("There is no profile “other” any more.").waitFor();
+  await page.getByText("There is no profile “other” any more").waitFor();
   const served = page.getByLabel("Rule 1: gpt-5* is served by");
   assert.equal(await served.locator("option:checked").textContent(), "other (missing)");
   await served.selectOption("work");
   await rulesAre(world, "gpt-5*>work gpt-6>work");
-  await page.getByText("There is no profile “other” any more.").waitFor({ state: "hidden" });
+  await page.getByText("There is no profile “other” any more").waitFor({ state: "hidden" });
   assert.equal(await served.locator("option").count(), 1);
 });
 
