@@ -3,6 +3,8 @@
 //! A removed profile lies in a hidden folder of `profiles/`, `.removed-<name>-<time>`. It is a
 //! login that nobody keeps alive: its refresh token ends some weeks after its last use.
 
+mod mark;
+
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -22,6 +24,10 @@ use crate::{
     state::State,
     store::{ProfileStore, blocking},
 };
+
+pub use self::mark::RemovedId;
+pub(crate) use self::mark::is_mark;
+use self::mark::{new_mark, parse_mark, removed_prefix};
 
 /// What bringing a profile back did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,36 +55,6 @@ pub struct RemovedProfile {
     pub label: Option<String>,
     /// When it was removed.
     pub removed_at: Option<Timestamp>,
-}
-
-/// Which removed profile is meant, such as `work-1763942400000000000`: a profile that is in the list
-/// is never one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemovedId {
-    name: ProfileName,
-    mark: String,
-}
-
-impl RemovedId {
-    /// Reads what [`as_str`](Self::as_str) gave.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mark = format!("{REMOVED}{text}");
-        let (name, _) = parse_mark(&mark)?;
-        Some(Self { name, mark })
-    }
-
-    /// The name that the profile had.
-    #[must_use]
-    pub fn name(&self) -> &ProfileName {
-        &self.name
-    }
-
-    /// The text of it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.mark.strip_prefix(REMOVED).unwrap_or(&self.mark)
-    }
 }
 
 impl ProfileStore {
@@ -520,27 +496,6 @@ fn is_ours(entry: &fs::DirEntry) -> bool {
         && OURS
             .iter()
             .any(|ours| name.to_string_lossy().starts_with(ours))
-}
-
-/// Whether this is the name of a removed profile's folder, which settings call it by.
-pub(crate) fn is_mark(text: &str) -> bool {
-    parse_mark(text).is_some()
-}
-
-fn parse_mark(mark: &str) -> Option<(ProfileName, i128)> {
-    let (name, at) = mark.strip_prefix(REMOVED)?.rsplit_once('-')?;
-    Some((ProfileName::parse(name).ok()?, at.parse().ok()?))
-}
-
-fn new_mark(name: &ProfileName) -> String {
-    removed_prefix(name) + &Timestamp::now().as_nanosecond().to_string()
-}
-
-/// Hidden, so never listed; name and time of removal follow.
-const REMOVED: &str = ".removed-";
-
-fn removed_prefix(name: &ProfileName) -> String {
-    format!("{REMOVED}{name}-")
 }
 
 #[cfg(test)]
