@@ -167,6 +167,12 @@ impl Disk {
         }
     }
 
+    /// Takes away a folder that has nothing in it, such as a write leaves that came too late.
+    pub(crate) fn clear_empty_folder(&self, name: &ProfileName) {
+        // That there is none, or something in it, is met with by whoever needs the name.
+        let _ = fs::remove_dir(self.home.profile(name));
+    }
+
     /// The name in `.current_profile`, whether or not there is such a profile. Only a file that is
     /// missing or empty says that nobody was chosen; taking another failure for that would let
     /// another account's login serve.
@@ -185,9 +191,15 @@ impl Disk {
         atomic::write(&path, name.as_str().as_bytes()).map_err(StoreError::io(&path))
     }
 
+    /// Whoever has the lock sees no profile between two names.
     pub(crate) fn lock_profiles(&self) -> Result<ProfilesLock, StoreError> {
         let lock = FileLock::acquire(&self.home.profiles_lock(), 0o600, PROFILES_LIMIT)?;
-        Ok(ProfilesLock { _lock: lock })
+        let lock = ProfilesLock { _lock: lock };
+        // Nothing is to keep a new token from its place.
+        if let Err(error) = self.settle_rename(&lock) {
+            warn!(%error, "a new name that was cut short could not be given");
+        }
+        Ok(lock)
     }
 
     /// Writes a saved login. What is there and cannot be understood is set aside first.

@@ -1,5 +1,5 @@
 //! For tests of whole processes, behind the feature `failpoints`: dying, or finding the disk full, at
-//! a named step of a refresh or a switch. A program that is meant to be used never enables it.
+//! a named step of a refresh, a switch or a rename. A program that is meant to be used never enables it.
 
 use std::fmt;
 
@@ -24,8 +24,8 @@ pub enum Failure {
 }
 
 impl FailPoint {
-    /// All of them, in the order in which a refresh and then a switch passes them.
-    pub const ALL: [Self; 16] = [
+    /// All of them, in the order in which a refresh, then a switch and then a rename passes them.
+    pub const ALL: [Self; 20] = [
         Self(Step::RescueReserved),
         Self(Step::IntentNoted),
         Self(Step::Answered),
@@ -42,6 +42,10 @@ impl FailPoint {
         Self(Step::SavedBack),
         Self(Step::Published),
         Self(Step::CurrentWritten),
+        Self(Step::RenameNoted),
+        Self(Step::FolderRenamed),
+        Self(Step::ChoiceRenamed),
+        Self(Step::FactsRenamed),
     ];
 
     /// The one of this name.

@@ -7,7 +7,7 @@ pub(crate) use planned::Fault;
 #[cfg(test)]
 pub(crate) use planned::Meanwhile;
 
-/// A point in a refresh, a switch or an attachment; `Before…` can fail, the others can only crash.
+/// A point in a refresh, a switch, a rename or an attachment; `Before…` can fail, the others can only crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
     RescueReserved,
@@ -26,6 +26,10 @@ pub(crate) enum Step {
     SavedBack,
     Published,
     CurrentWritten,
+    RenameNoted,
+    FolderRenamed,
+    ChoiceRenamed,
+    FactsRenamed,
     AttachmentNoted,
     BeforeConfigWritten,
     ConfigWritten,

@@ -123,6 +123,12 @@ impl CodexHome {
         self.router().join("usage.json")
     }
 
+    /// Locked by every router that serves this home, as long as it lives.
+    #[must_use]
+    pub fn serving(&self) -> PathBuf {
+        self.router().join("serving")
+    }
+
     /// What was done to the logins: `router/audit.log`.
     #[must_use]
     pub fn audit_log(&self) -> PathBuf {
@@ -146,6 +152,10 @@ impl CodexHome {
 
     pub(crate) fn switch_intent(&self) -> PathBuf {
         self.journal().join("switch.json")
+    }
+
+    pub(crate) fn rename_intent(&self) -> PathBuf {
+        self.journal().join("rename.json")
     }
 
     /// Held while the token of this fingerprint is spent. Tokens come and go and lock files stay,

@@ -104,6 +104,26 @@ impl SwitchIntent {
     }
 }
 
+/// A rename that was begun.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RenameIntent {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) at: Timestamp,
+    pid: u32,
+}
+
+impl RenameIntent {
+    pub(crate) fn new(from: &ProfileName, to: &ProfileName) -> Self {
+        Self {
+            from: from.to_string(),
+            to: to.to_string(),
+            at: Timestamp::now(),
+            pid: process::id(),
+        }
+    }
+}
+
 /// What the rescue file of a refresh holds.
 #[derive(Debug)]
 pub(crate) enum Rescue {
@@ -238,6 +258,21 @@ impl Disk {
 
     pub(crate) fn end_switch(&self) -> Result<(), StoreError> {
         let path = self.home.switch_intent();
+        atomic::remove(&path).map_err(StoreError::io(&path))
+    }
+
+    /// The rename that was begun. A note that cannot be understood is as good as none.
+    pub(crate) fn rename_intent(&self) -> Result<Option<RenameIntent>, StoreError> {
+        let bytes = note(&self.home.rename_intent())?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    pub(crate) fn begin_rename(&self, intent: &RenameIntent) -> Result<(), StoreError> {
+        write_note(&self.home.rename_intent(), intent)
+    }
+
+    pub(crate) fn end_rename(&self) -> Result<(), StoreError> {
+        let path = self.home.rename_intent();
         atomic::remove(&path).map_err(StoreError::io(&path))
     }
 

@@ -170,12 +170,13 @@ impl ProfileStore {
                 Err(error) => return Ok(Err(error)),
             };
             let stored = StoredKey::new(&name, binding, &key);
+            let deed = Deed::new(Action::KeyCreated).with_key(name.as_str());
+            let bound = stored.profile.as_deref();
+            let begun = auditor.begin(bound.into_iter().fold(deed, Deed::with_profile));
             let mut added = false;
             State::update(&disk.home, |state| added = state.add_client_key(&stored))?;
             if added {
-                let deed = Deed::new(Action::KeyCreated).with_key(name.as_str());
-                let bound = stored.profile.as_deref();
-                auditor.note(bound.into_iter().fold(deed, Deed::with_profile));
+                begun.done();
             }
             Ok(added.then_some(key).ok_or(KeyError::NameTaken(name)))
         });
@@ -202,11 +203,12 @@ impl ProfileStore {
     pub async fn revoke_key(&self, name: KeyName) -> Result<usize, KeyError> {
         let (home, auditor) = (self.home().clone(), self.auditor());
         let revoked = blocking(move || {
+            let begun = auditor.begin(Deed::new(Action::KeyRevoked).with_key(name.as_str()));
             let mut removed = false;
             let state = State::update(&home, |state| removed = state.remove_client_key(&name))?;
             let left = state.client_keys().len();
             if removed {
-                auditor.note(Deed::new(Action::KeyRevoked).with_key(name.as_str()));
+                begun.done();
             }
             Ok(removed.then_some(left).ok_or(KeyError::Unknown(name)))
         });

@@ -74,6 +74,7 @@ pub mod state;
 pub mod store;
 pub mod switch;
 pub mod upkeep;
+pub mod workspace;
 
 #[cfg(feature = "failpoints")]
 pub mod failpoints;
@@ -89,6 +90,7 @@ mod object;
 mod quota;
 mod recovery;
 mod refresher;
+mod rename;
 
 #[cfg(test)]
 mod chaos;
@@ -106,7 +108,7 @@ pub use live::LiveUnknown;
 pub use model_rules::{ModelRule, ModelRules};
 pub use profile::{Condition, LIVE, Profile, ProfileName, ProfileNameError};
 pub use refresher::RefreshCounts;
-pub use removed::{RemovedProfile, Restored};
+pub use removed::{RemovedId, RemovedProfile, Restored};
 pub use report::Report;
 pub use route::{Route, RouteSource};
 pub use save::Saved;

@@ -14,6 +14,7 @@ use crate::{
     memory::SettingReading,
     object::Object,
     profile::ProfileName,
+    removed::is_mark,
     state::State,
     store::{ProfileStore, blocking},
 };
@@ -138,7 +139,8 @@ impl fmt::Display for ModelRule {
 /// The rules in their order.
 ///
 /// Read from JSON they are strict: a field that is not known, a name that is none, and models that
-/// come twice are refused. What `state.json` holds is read as far as it can be understood.
+/// come twice are refused. A profile that was removed is called by its folder, `.removed-NAME-TIME`,
+/// until it comes back; so it stays where other rules are changed. What `state.json` holds is read as far as it can be understood.
 ///
 /// ```
 /// use codex_profiles::ModelRules;
@@ -201,11 +203,13 @@ impl<'de> Deserialize<'de> for ModelRules {
         let mut rules = Vec::with_capacity(given.len());
         for rule in given {
             let model = ModelPattern::parse(&rule.model).map_err(D::Error::custom)?;
-            let profile = ProfileName::parse(&rule.profile).map_err(D::Error::custom)?;
+            if !is_mark(&rule.profile) {
+                ProfileName::parse(&rule.profile).map_err(D::Error::custom)?;
+            }
             if !seen.insert(rule.model) {
                 return Err(D::Error::custom(format!("names `{model}` twice")));
             }
-            let profile = profile.reference();
+            let profile = ProfileRef::new(rule.profile);
             rules.push(ModelRule { model, profile });
         }
         Ok(Self(rules))

@@ -30,6 +30,9 @@ impl Disk {
         if let Err(error) = self.recover_switch() {
             warn!(%error, "a switch that was cut short could not be resolved");
         }
+        if let Err(error) = self.recover_rename() {
+            warn!(%error, "a new name that was cut short could not be given");
+        }
         if let Err(error) = self.recover_refreshes() {
             warn!(%error, "the refresh journal could not be read");
         }
@@ -39,11 +42,22 @@ impl Disk {
         if let Err(error) = self.recover_attachment() {
             warn!(%error, "what is remembered of an attachment could not be compared");
         }
+        if let Err(error) = self.recover_begun_changes() {
+            warn!(%error, "changes that were cut short could not be looked for");
+        }
     }
 
     fn recover_switch(&self) -> Result<(), StoreError> {
         match self.switch_intent()? {
             Some(_) => self.settle_switch(&self.lock_profiles()?),
+            None => Ok(()),
+        }
+    }
+
+    fn recover_rename(&self) -> Result<(), StoreError> {
+        match self.rename_intent()? {
+            // Taking the lock settles it.
+            Some(_) => self.lock_profiles().map(drop),
             None => Ok(()),
         }
     }

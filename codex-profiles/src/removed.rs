@@ -3,6 +3,8 @@
 //! A removed profile lies in a hidden folder of `profiles/`, `.removed-<name>-<time>`. It is a
 //! login that nobody keeps alive: its refresh token ends some weeks after its last use.
 
+mod mark;
+
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -23,6 +25,10 @@ use crate::{
     store::{ProfileStore, blocking},
 };
 
+pub use self::mark::RemovedId;
+pub(crate) use self::mark::is_mark;
+use self::mark::{new_mark, parse_mark, removed_prefix};
+
 /// What bringing a profile back did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -41,6 +47,8 @@ pub struct Restored {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RemovedProfile {
+    /// Which one it is, among all that were removed under its name or another.
+    pub id: RemovedId,
     /// The name it had.
     pub name: ProfileName,
     /// What it was called.
@@ -71,8 +79,9 @@ impl ProfileStore {
     pub async fn remove(&self, name: &ProfileName) -> Result<(), StoreError> {
         let (disk, auditor, name) = (self.disk.clone(), self.auditor(), name.clone());
         blocking(move || {
+            let begun = auditor.begin(Deed::of(Action::Remove, &name));
             disk.remove(&disk.lock_profiles()?, &name)?;
-            auditor.note(Deed::of(Action::Remove, &name));
+            begun.done();
             Ok(())
         })
         .await
@@ -108,8 +117,9 @@ impl ProfileStore {
     pub async fn restore(&self, name: &ProfileName) -> Result<Restored, StoreError> {
         let (disk, auditor, name) = (self.disk.clone(), self.auditor(), name.clone());
         blocking(move || {
+            let begun = auditor.begin(Deed::of(Action::Restore, &name));
             let restored = disk.restore(&disk.lock_profiles()?, &name)?;
-            auditor.note(Deed::of(Action::Restore, &name));
+            begun.done();
             Ok(restored)
         })
         .await
@@ -122,15 +132,61 @@ impl ProfileStore {
     /// [`StoreError::UnknownProfile`] when there is neither, [`StoreError::IsCurrent`],
     /// [`StoreError::MoreThanALogin`] before anything is deleted, and those of writing.
     pub async fn purge(&self, name: &ProfileName) -> Result<usize, StoreError> {
+        self.purge_if(name, |_, _| true).await
+    }
+
+    /// The same, but only while there is a profile of this name: what was removed under it, alone,
+    /// is deleted by [`purge_removed`](Self::purge_removed).
+    ///
+    /// # Errors
+    /// As for [`purge`](Self::purge); [`StoreError::UnknownProfile`] when there is no profile.
+    pub async fn purge_listed(&self, name: &ProfileName) -> Result<usize, StoreError> {
+        let is_listed = |disk: &Disk, name: &ProfileName| {
+            let folder = disk.home.profile(name);
+            folder.symlink_metadata().is_ok()
+        };
+        self.purge_if(name, is_listed).await
+    }
+
+    async fn purge_if(
+        &self,
+        name: &ProfileName,
+        is_meant: fn(&Disk, &ProfileName) -> bool,
+    ) -> Result<usize, StoreError> {
         let (disk, auditor, name) = (self.disk.clone(), self.auditor(), name.clone());
         blocking(move || {
-            let copies = disk.purge(&disk.lock_profiles()?, &name)?;
-            auditor.note(Deed::of(Action::Purge, &name));
+            let begun = auditor.begin(Deed::of(Action::Purge, &name));
+            let lock = disk.lock_profiles()?;
+            if !is_meant(&disk, &name) {
+                return Err(StoreError::UnknownProfile(name));
+            }
+            let copies = disk.purge(&lock, &name)?;
+            begun.done();
             Ok(copies)
         })
         .await
     }
+
+    /// Deletes for good one profile that was removed, whatever is called by its name now.
+    ///
+    /// # Errors
+    /// [`StoreError::NothingRemoved`] when it is not there, [`StoreError::MoreThanALogin`] before
+    /// anything is deleted, and those of writing.
+    pub async fn purge_removed(&self, id: &RemovedId) -> Result<(), StoreError> {
+        let (disk, auditor, id) = (self.disk.clone(), self.auditor(), id.clone());
+        blocking(move || {
+            let deed = Deed::of(Action::Purge, &id.name).with_detail(PUT_AWAY);
+            let begun = auditor.begin(deed);
+            disk.purge_removed(&disk.lock_profiles()?, &id)?;
+            begun.done();
+            Ok(())
+        })
+        .await
+    }
 }
+
+/// What an audit line says of a copy that was deleted, and not the profile of its name.
+const PUT_AWAY: &str = "what was removed";
 
 /// How the files begin that are ours to delete: a login and what was set aside of it, and the
 /// temporary files that a power cut left.
@@ -161,6 +217,7 @@ impl Disk {
     }
 
     fn restore(&self, lock: &ProfilesLock, name: &ProfileName) -> Result<Restored, StoreError> {
+        self.clear_empty_folder(name);
         let is_taken = self.home.profile(name).symlink_metadata().is_ok();
         let mut kept = self.removed(name)?;
         let latest = kept.pop();
@@ -277,6 +334,30 @@ impl Disk {
         Ok(kept.len())
     }
 
+    fn purge_removed(&self, _lock: &ProfilesLock, id: &RemovedId) -> Result<(), StoreError> {
+        let kept = self.removed(&id.name)?;
+        let Some(removed) = kept.iter().find(|removed| removed.mark == id.mark) else {
+            return Err(StoreError::NothingRemoved(id.name.clone()));
+        };
+        refuse_foreign_files(&removed.path)?;
+        delete(removed)?;
+        State::update(&self.home, |state| state.forget_profile(&removed.mark)).map(drop)
+    }
+
+    /// A program that died when the folder was out of the list had not put its facts away.
+    pub(crate) fn finish_removal(&self, name: &ProfileName) -> Result<(), StoreError> {
+        let _lock = self.lock_profiles()?;
+        match self.removed(name)?.pop() {
+            Some(latest) if !self.is_taken(name) => self.move_facts(name.as_str(), &latest.mark),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether anything is kept under a name.
+    pub(crate) fn is_any_removed(&self, name: &ProfileName) -> bool {
+        self.removed(name).is_ok_and(|kept| !kept.is_empty())
+    }
+
     fn all_removed(&self) -> Result<Vec<RemovedProfile>, StoreError> {
         let state = State::load(&self.home)?;
         let mut latest: BTreeMap<ProfileName, (i128, String)> = BTreeMap::new();
@@ -292,6 +373,10 @@ impl Disk {
             .map(|(name, (at, mark))| RemovedProfile {
                 label: state.profile(&mark).label,
                 removed_at: Timestamp::from_nanosecond(at).ok(),
+                id: RemovedId {
+                    name: name.clone(),
+                    mark,
+                },
                 name,
             })
             .collect())
@@ -308,8 +393,7 @@ impl Disk {
             .flatten()
             .filter_map(|entry| {
                 let mark = entry.file_name().into_string().ok()?;
-                let (name, at) = mark.strip_prefix(REMOVED)?.rsplit_once('-')?;
-                let (name, at) = (ProfileName::parse(name).ok()?, at.parse().ok()?);
+                let (name, at) = parse_mark(&mark)?;
                 Some((name, at, mark))
             })
             .collect())
@@ -412,17 +496,6 @@ fn is_ours(entry: &fs::DirEntry) -> bool {
         && OURS
             .iter()
             .any(|ours| name.to_string_lossy().starts_with(ours))
-}
-
-fn new_mark(name: &ProfileName) -> String {
-    removed_prefix(name) + &Timestamp::now().as_nanosecond().to_string()
-}
-
-/// Hidden, so never listed; name and time of removal follow.
-const REMOVED: &str = ".removed-";
-
-fn removed_prefix(name: &ProfileName) -> String {
-    format!("{REMOVED}{name}-")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::{
     audit::{Action, Deed},
     disk::{Disk, ProfilesLock},
     error::StoreError,
-    fs::{ReadError, atomic},
+    fs::ReadError,
     import::Envelope,
     keep::Change,
     profile::{Place, ProfileName},
@@ -37,10 +37,11 @@ impl ProfileStore {
     pub async fn save(&self, name: Option<ProfileName>) -> Result<Saved, StoreError> {
         let (disk, auditor) = (self.disk.clone(), self.auditor());
         blocking(move || {
+            let begun = auditor.begin(Deed::new(Action::Save));
             let lock = disk.lock_profiles()?;
             let login = disk.live_to_save()?;
             let saved = disk.save(&lock, &login, name)?;
-            auditor.note(Deed::of(Action::Save, &saved.name));
+            begun.done_as(|deed| deed.with_profile(saved.name.as_str()));
             Ok(saved)
         })
         .await
@@ -58,8 +59,9 @@ impl ProfileStore {
     ) -> Result<Saved, StoreError> {
         let (disk, auditor) = (self.disk.clone(), self.auditor());
         blocking(move || {
+            let begun = auditor.begin(Deed::new(Action::Login));
             let saved = disk.save(&disk.lock_profiles()?, &login, name)?;
-            auditor.note(Deed::of(Action::Login, &saved.name));
+            begun.done_as(|deed| deed.with_profile(saved.name.as_str()));
             Ok(saved)
         })
         .await
@@ -73,8 +75,9 @@ impl ProfileStore {
         let (disk, auditor) = (self.disk.clone(), self.auditor());
         let (from, to) = (from.clone(), to.clone());
         blocking(move || {
+            let begun = auditor.begin(Deed::of(Action::Rename, &from).to(&to));
             disk.rename(&from, &to)?;
-            auditor.note(Deed::of(Action::Rename, &from).to(&to));
+            begun.done();
             Ok(())
         })
         .await
@@ -114,12 +117,14 @@ impl ProfileStore {
     ) -> Result<(), StoreError> {
         let (disk, auditor, name) = (self.disk.clone(), self.auditor(), name.clone());
         blocking(move || {
-            let changed = disk.change(&name, to.clone(), describe);
-            let renamed = matches!(changed, Ok(()) | Err(StoreError::OnlyRenamed { .. }));
-            match to {
-                Some(to) if renamed => auditor.note(Deed::of(Action::Rename, &name).to(&to)),
-                None if changed.is_ok() => auditor.note(Deed::of(Action::Describe, &name)),
-                _ => {}
+            let deed = match &to {
+                Some(to) => Deed::of(Action::Rename, &name).to(to),
+                None => Deed::of(Action::Describe, &name),
+            };
+            let begun = auditor.begin(deed);
+            let changed = disk.change(&name, to, describe);
+            if matches!(changed, Ok(()) | Err(StoreError::OnlyRenamed { .. })) {
+                begun.done();
             }
             changed
         })
@@ -133,10 +138,11 @@ impl ProfileStore {
     pub async fn label(&self, name: &ProfileName, label: Option<String>) -> Result<(), StoreError> {
         let (disk, auditor, name) = (self.disk.clone(), self.auditor(), name.clone());
         blocking(move || {
+            let begun = auditor.begin(Deed::of(Action::Describe, &name));
             disk.describe(&name, |state| {
                 state.set_label(name.as_str(), label.as_deref());
             })?;
-            auditor.note(Deed::of(Action::Describe, &name));
+            begun.done();
             Ok(())
         })
         .await
@@ -204,27 +210,6 @@ impl Disk {
         };
         let numbered = (2..).map(|n| name.numbered(n));
         self.free_name(std::iter::once(name.clone()).chain(numbered))
-    }
-
-    fn rename(&self, from: &ProfileName, to: &ProfileName) -> Result<(), StoreError> {
-        let _lock = self.lock_profiles()?;
-        let path = self.home.profile(from);
-        if !self.is_taken(from) {
-            return Err(StoreError::UnknownProfile(from.clone()));
-        }
-        let target = self.home.profile(to);
-        if target.symlink_metadata().is_ok() {
-            return Err(StoreError::NameTaken(to.clone()));
-        }
-        let is_current = self.current()?.as_ref() == Some(from);
-        atomic::rename_folder(&path, &target).map_err(StoreError::io(&path))?;
-        if is_current {
-            self.set_current(to)?;
-        }
-        State::update(&self.home, |state| {
-            state.rename_profile(from.as_str(), to.as_str());
-        })
-        .map(drop)
     }
 
     fn change(

@@ -81,8 +81,9 @@ impl ProfileStore {
     ) -> Result<KeptSignIn, StoreError> {
         let (disk, auditor, login) = (self.disk.clone(), self.auditor(), login.clone());
         blocking(move || {
+            let begun = auditor.begin(Deed::new(Action::Login));
             let kept = disk.keep_sign_in(&login, wanted.as_ref())?;
-            auditor.note(Deed::of(Action::Login, &kept.name));
+            begun.done_as(|deed| deed.with_profile(kept.name.as_str()));
             Ok(kept)
         })
         .await

@@ -105,15 +105,25 @@ impl ProfileStore {
         let (auditor, name) = (self.auditor(), name.clone());
         let task = tokio::spawn(async move {
             let deed = Deed::of(Action::SignOut, &name);
+            let begun = blocking(move || Ok(auditor.begin(deed))).await?;
             let done = sign_out(&disk, &endpoint, name).await;
-            let deed = match &done {
-                Ok(_) => Some(deed),
-                Err(SignOutError::InPart { .. }) => Some(deed.with_detail("in part")),
-                Err(_) => None,
+            let in_part = matches!(done, Err(SignOutError::InPart { .. }));
+            let is_change = done.is_ok() || in_part;
+            let tell = move |deed: Deed| {
+                if in_part {
+                    deed.with_detail("in part")
+                } else {
+                    deed
+                }
             };
-            if let Some(deed) = deed {
-                auditor.note_aside(deed).await;
-            }
+            let told = blocking(move || {
+                if is_change {
+                    begun.done_as(tell);
+                }
+                Ok(())
+            });
+            // A runtime that ends has no time for it: the next start tells of it.
+            let _ = told.await;
             done
         });
         task.await.unwrap_or(Err(StoreError::Interrupted.into()))

@@ -154,6 +154,7 @@ impl ProfileStore {
     ) -> Result<State, StoreError> {
         let (home, auditor) = (self.home().clone(), self.auditor());
         blocking(move || {
+            let begun = auditor.begin(Deed::new(Action::Settings));
             let mut changed = String::new();
             let state = State::update(&home, |state| {
                 let before = state.clone();
@@ -161,7 +162,7 @@ impl ProfileStore {
                 changed = state.fields.changed_since(&before.fields).join(", ");
             })?;
             if !changed.is_empty() {
-                auditor.note(Deed::new(Action::Settings).with_detail(changed));
+                begun.done_as(|deed| deed.with_detail(changed));
             }
             Ok(state)
         })

@@ -52,6 +52,9 @@ pub struct Switched {
     /// Why the login that Codex itself uses was left as it is, where it could not be replaced. The
     /// profile serves clients of the router all the same.
     pub live_unknown: Option<LiveUnknown>,
+    /// Whether Codex is held to another workspace, and so logs out of this login when it starts:
+    /// see [`workspace`](crate::workspace).
+    pub codex_refuses: bool,
 }
 
 impl ProfileStore {
@@ -70,8 +73,9 @@ impl ProfileStore {
         self.refresh_before_codex_would(name).await;
         let (disk, auditor, name) = (self.disk.clone(), self.auditor(), name.clone());
         blocking(move || {
+            let begun = auditor.begin(Deed::of(Action::Switch, &name));
             let switched = disk.switch_to(&name)?;
-            auditor.note(switched.deed());
+            begun.done_as(|deed| switched.tell(deed));
             Ok(switched)
         })
         .await
@@ -98,8 +102,7 @@ impl ProfileStore {
 }
 
 impl Switched {
-    fn deed(&self) -> Deed {
-        let deed = Deed::of(Action::Switch, &self.current);
+    fn tell(&self, deed: Deed) -> Deed {
         match &self.kept_as {
             Some(kept) => deed.with_detail(format_args!("the live login was kept as {kept}")),
             None => deed,
@@ -219,6 +222,7 @@ impl Disk {
             kept_as: name_if(Change::Created),
             published,
             live_unknown: unknown,
+            codex_refuses: self.codex_refuses(&*self.target(target)?),
         })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 #[cfg(any(unix, windows))]
 use codex_profiles::ListenAddress;
 use codex_profiles::{CodexHome, fs::read};
-use codex_proxy::control::ControlError;
+use codex_proxy::control::{ControlError, is_nobody_serving};
 use reqwest::{ClientBuilder, Method, RequestBuilder, StatusCode, Url};
 use router_tray::browser;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -127,6 +127,10 @@ impl RunningRouter {
 
 /// What a router that ran, or runs, has left in its files. Blocks.
 fn announced(home: &CodexHome) -> Option<(String, SecretString)> {
+    // One that was killed took nothing back; to ask at its address could start another.
+    if is_nobody_serving(home) {
+        return None;
+    }
     let line = |path: std::path::PathBuf| {
         let text = String::from_utf8(read::bytes(&path).ok()?).ok()?;
         Some(text.trim().to_owned())

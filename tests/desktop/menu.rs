@@ -57,6 +57,13 @@ async fn a_click_switches_the_files_and_the_account_that_serves() {
     assert_eq!(access_token(&live), access_token(&profile));
     let answer = Answer::to(session.say("hello")).await;
     assert_eq!(answer.served_by(), ("other", "current"));
+    let audit = session.home.run(&["audit", "--json", "--last", "1"]).stdout;
+    let audit: serde_json::Value = serde_json::from_str(&audit).unwrap();
+    let line = &audit["entries"][0];
+    assert_eq!(
+        (&line["action"], &line["by"]),
+        (&"switch".into(), &"tray".into())
+    );
     let note = session.notification("Now using other");
     assert!(
         note["body"].as_str().unwrap().contains("restarted"),

@@ -235,6 +235,33 @@ fn processes_at_once_lose_no_line_and_one_that_is_killed_tears_none_of_the_other
 }
 
 #[test]
+fn a_change_that_a_killed_program_had_begun_is_told_of_by_the_next_one() {
+    let (_fake, home) = two_logins();
+    let begun = |action: &str, name: &str| {
+        let at = jiff::Timestamp::now();
+        let note = json!({"at": at, "action": action, "profile": name, "by": "tray", "pid": 4242});
+        let path = format!("router/changes/{}-4242-{action}.json", at.as_millisecond());
+        write(&home.path(&path), note.to_string());
+    };
+    begun("switch", "other");
+    begun("remove", "gone");
+    begun("sign_out", "work");
+    assert_eq!(home.run(&["list"]).code, Some(0));
+    let mut all: Vec<String> = audit(&home).iter().map(told).collect();
+    all.sort();
+    assert_eq!(
+        all,
+        [
+            "remove gone cut short, and finished by recovery tray",
+            "sign_out work cut short: whether it was made is not known tray",
+            "switch other cut short, and not made tray",
+        ]
+    );
+    let left = fs::read_dir(home.path("router/changes")).unwrap();
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
 fn a_log_that_takes_no_line_fails_no_switch_and_is_told_of() {
     let (_fake, home) = two_logins();
     fs::create_dir_all(home.path("router/audit.log")).unwrap();

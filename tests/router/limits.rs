@@ -361,6 +361,92 @@ async fn a_client_that_does_not_read_is_cut_and_its_upstream_with_it() {
     served.is_well().await;
 }
 
+/// What a client of HTTP/2 begins with, and a request without a body.
+const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+const HEALTH_BLOCK: &[u8] = b"\x82\x86\x44\x08/healthz\x41\x09localhost";
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = length[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// Pings, and reads whatever comes, until the server ends it. Says what came.
+async fn ping_to_the_end(mut raw: Raw) -> Vec<u8> {
+    let mut every = tokio::time::interval(SHORT / 6);
+    let (mut said, mut piece) = (Vec::new(), [0; 4096]);
+    let pinging = async {
+        loop {
+            tokio::select! {
+                _ = every.tick() => {
+                    if raw.0.write_all(&frame(6, 0, 0, b"12345678")).await.is_err() {
+                        break;
+                    }
+                }
+                read = raw.0.read(&mut piece) => match read {
+                    Ok(0) | Err(_) => break,
+                    Ok(length) => said.extend(&piece[..length]),
+                },
+            }
+        }
+    };
+    timeout(PATIENCE, pinging).await.expect("cut");
+    said
+}
+
+#[tokio::test]
+async fn over_http_2_pings_keep_no_connection_that_asks_for_nothing() {
+    let served = Served::with(|limits| {
+        limits.idle = SHORT;
+        limits.head = SHORT;
+    })
+    .await;
+    for asks in [true, false] {
+        let mut raw = served.connect().await;
+        raw.0.write_all(HTTP_2).await.unwrap();
+        if asks {
+            let request = frame(1, 5, 1, HEALTH_BLOCK);
+            raw.0.write_all(&request).await.unwrap();
+        }
+        let began = Instant::now();
+        let said = ping_to_the_end(raw).await;
+        assert!(began.elapsed() < SHORT * 12, "{:?}", began.elapsed());
+        let answered = frame(6, 1, 0, b"12345678");
+        assert!(said.windows(17).any(|it| it == answered), "{said:?}");
+        // Who asked before is told (GOAWAY) and has time to leave.
+        let told = said.windows(5).any(|it| it == [0, 0, 8, 7, 0]);
+        assert_eq!(told, asks, "{said:?}");
+    }
+    served.is_well().await;
+}
+
+#[tokio::test]
+async fn over_http_2_a_client_that_takes_no_more_is_cut_although_it_pings() {
+    // More than a stream may be sent without being asked for more: 65,535 bytes.
+    let builder = FakeOpenAi::builder().answer_tokens(200_000);
+    let fake = builder.start_on_own_thread().unwrap();
+    let served = Served::over(fake, |limits| limits.stall = SHORT).await;
+    let mut body = chat("hello");
+    body["stream"] = true.into();
+    let mut block = b"\x83\x86\x44\x14/v1/chat/completions\x41\x09localhost".to_vec();
+    block.extend(b"\x5f\x10application/json");
+    let mut raw = served.connect().await;
+    raw.0.write_all(HTTP_2).await.unwrap();
+    raw.0.write_all(&frame(1, 4, 1, &block)).await.unwrap();
+    let body = frame(0, 1, 1, body.to_string().as_bytes());
+    raw.0.write_all(&body).await.unwrap();
+    let said = ping_to_the_end(raw).await;
+    assert!(said.len() > 60_000, "{}", said.len());
+    until("the upstream is cancelled", || {
+        served.fake.cancelled_streams() == 1
+    })
+    .await;
+    served.is_well().await;
+}
+
 #[tokio::test]
 async fn over_http_2_there_are_only_so_many_streams_and_no_flood_of_resets() {
     let served = Served::with(|limits| limits.streams = 4).await;

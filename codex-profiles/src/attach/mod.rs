@@ -135,8 +135,9 @@ impl ProfileStore {
     pub async fn attach(&self, router: RouterUrl, form: Form) -> Result<ConfigChange, AttachError> {
         let auditor = self.auditor();
         let attach = move |disk: &Disk| {
+            let begun = auditor.begin(Deed::new(Action::Attach));
             let change = disk.attach(router, form)?;
-            auditor.note(Deed::new(Action::Attach));
+            begun.done();
             Ok(change)
         };
         let change = self.attaching(attach).await;
@@ -165,8 +166,9 @@ impl ProfileStore {
     pub async fn detach(&self, router: RouterUrl) -> Result<ConfigChange, AttachError> {
         let auditor = self.auditor();
         let detach = move |disk: &Disk| {
+            let begun = auditor.begin(Deed::new(Action::Detach));
             let change = disk.detach(router)?;
-            auditor.note(Deed::new(Action::Detach));
+            begun.done();
             Ok(change)
         };
         let change = self.attaching(detach).await;

@@ -55,6 +55,10 @@ impl AuditFile {
         }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     #[cfg(test)]
     pub(super) fn with_max_bytes(self, max_bytes: u64) -> Self {
         Self { max_bytes, ..self }

@@ -6,8 +6,9 @@
 //! profiles and client keys, and no token, no key and no address.
 //!
 //! The log tells of changes and never stands in their way: a change whose line cannot be written is
-//! made all the same, and that is said once, as a warning. A change whose program is killed before
-//! the line is written has none.
+//! made all the same, and that is said once, as a warning. A change of profiles whose program is
+//! killed in the midst of it, or before its line is written, gets one from whoever opens the home
+//! next, with what became of it.
 //!
 //! ```
 //! use codex_auth::{AuthDotJson, secret::ApiKey};
@@ -28,6 +29,7 @@
 //! # }
 //! ```
 
+mod begun;
 mod entry;
 mod file;
 #[cfg(test)]
@@ -35,6 +37,7 @@ mod tests;
 
 use std::{future::Future, sync::Arc};
 
+pub(crate) use begun::FINISHED;
 pub(crate) use entry::Deed;
 pub use entry::{Action, Actor, AuditEntry};
 pub(crate) use file::AuditFile;
@@ -42,6 +45,7 @@ pub use file::AuditLog;
 
 use crate::{
     error::StoreError,
+    home::CodexHome,
     store::{ProfileStore, blocking},
 };
 
@@ -71,6 +75,14 @@ pub(crate) struct Auditor {
 }
 
 impl Auditor {
+    /// For what is done without a store.
+    pub(crate) fn of(home: &CodexHome, actor: Actor) -> Self {
+        Self {
+            file: Arc::new(AuditFile::of(home)),
+            actor,
+        }
+    }
+
     /// Notes what was done. Blocks for some milliseconds.
     pub(crate) fn note(&self, deed: Deed) {
         self.note_by(self.actor, deed);

@@ -1,7 +1,12 @@
-use std::{fs, thread};
+use std::{fs, panic, thread};
 
 use super::*;
-use crate::{home::CodexHome, profile::ProfileName};
+use crate::{
+    faults::{Fault, Step},
+    home::CodexHome,
+    profile::ProfileName,
+    testing::{World, name, put},
+};
 
 fn file(folder: &tempfile::TempDir) -> AuditFile {
     AuditFile::of(&CodexHome::at(folder.path()))
@@ -117,5 +122,144 @@ async fn the_actor_of_a_scope_goes_before_that_of_the_store() {
         told,
         [(Actor::Page, listen), (Actor::Keeper, listen)],
         "what changes nothing is none"
+    );
+}
+
+/// The profiles `work`, which is current, and `home`.
+async fn world() -> World {
+    let world = World::new().await;
+    let (ada, bob) = (world.ada(), world.bob());
+    let (ada, bob) = (world.fake.auth_json(&ada), world.fake.auth_json(&bob));
+    world.put_profile("work", &ada);
+    world.put_profile("home", &bob);
+    world.put_live(&ada);
+    world.put_current("work");
+    world
+}
+
+/// Every line, in a few words.
+async fn told(store: &ProfileStore) -> Vec<String> {
+    let entries = store.audit_log().await.unwrap().entries.into_iter();
+    let words = |it: AuditEntry| {
+        let words = [it.profile, it.to, it.detail].into_iter().flatten();
+        let words: Vec<_> = words.collect();
+        format!("{} {} {}", it.action, words.join(" "), it.by)
+    };
+    entries.map(words).collect()
+}
+
+/// As a program leaves it that is killed in the midst of a change.
+fn die_in(store: &ProfileStore, deed: Deed) {
+    let auditor = store.auditor();
+    let killed = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+        let _begun = auditor.begin(deed);
+        panic::resume_unwind(Box::new("killed"));
+    }));
+    assert!(killed.is_err());
+}
+
+#[tokio::test]
+async fn a_switch_that_was_cut_short_is_told_of_by_whoever_it_was_and_how_it_ended() {
+    for (step, line) in [
+        (
+            Step::SwitchNoted,
+            "switch home cut short, and not made tray",
+        ),
+        (
+            Step::Published,
+            "switch home cut short, and finished by recovery tray",
+        ),
+        (
+            Step::CurrentWritten,
+            "switch home cut short, and finished by recovery tray",
+        ),
+    ] {
+        let world = world().await;
+        let store = world.store().acting_as(Actor::Tray);
+        store.disk.faults.plan(step, Fault::Crash);
+        assert!(store.use_profile(&name("home")).await.is_err());
+        assert_eq!(told(&store).await, Vec::<String>::new());
+        let next = world.store();
+        assert_eq!(told(&next).await, [line], "{step:?}");
+        drop(world.store());
+        assert_eq!(told(&next).await, [line], "once");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_was_cut_short_has_its_line_with_what_became_of_it() {
+    let world = world().await;
+    let store = world.store().acting_as(Actor::Page);
+    store
+        .label(&name("home"), Some("H".to_owned()))
+        .await
+        .unwrap();
+    let hidden = world.home.profiles().join(".removed-home-1");
+    fs::create_dir_all(&hidden).unwrap();
+    put(&hidden.join("auth.json"), &world.profile("home"));
+    fs::remove_dir_all(world.home.profiles().join("home")).unwrap();
+    for action in [
+        Action::Remove,
+        Action::Purge,
+        Action::Restore,
+        Action::SignOut,
+    ] {
+        die_in(&store, Deed::of(action, &name("home")));
+    }
+    die_in(&store, Deed::of(Action::Purge, &name("work")));
+    die_in(&store, Deed::new(Action::Import));
+    let store = world.store();
+    let mut lines = told(&store).await.split_off(1);
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "import cut short: whether it was made is not known page",
+            "purge home cut short: whether it was made is not known page",
+            "purge work cut short, and not made page",
+            "remove home cut short, and finished by recovery page",
+            "restore home cut short, and not made page",
+            "sign_out home cut short: whether it was made is not known page",
+        ]
+    );
+    let state = store.state().await.unwrap();
+    assert_eq!(state.profile("home").label, None, "nobody is to inherit it");
+    assert_eq!(state.profile(".removed-home-1").label.as_deref(), Some("H"));
+}
+
+#[tokio::test]
+async fn a_change_that_is_being_made_or_was_told_of_is_not_told_of_again() {
+    let world = world().await;
+    let store = world.store();
+    let begun = store
+        .auditor()
+        .begin(Deed::of(Action::Remove, &name("home")));
+    drop(world.store());
+    assert_eq!(told(&store).await, Vec::<String>::new());
+    let notes = world.home.router().join("changes");
+    let note = fs::read_dir(&notes)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let kept = fs::read_to_string(&note).unwrap();
+    begun.done();
+    assert!(!note.exists());
+    // Killed after the line, and before the note was taken away.
+    crate::fs::atomic::write(&note, kept.as_bytes()).unwrap();
+    drop(world.store());
+    assert_eq!(told(&store).await, ["remove home program"]);
+    assert!(!note.exists());
+    drop(
+        store
+            .auditor()
+            .begin(Deed::of(Action::Purge, &name("home"))),
+    );
+    drop(world.store());
+    assert_eq!(
+        told(&store).await,
+        ["remove home program"],
+        "it was not made"
     );
 }

@@ -17,9 +17,10 @@ impl Look<'_> {
     pub(super) fn journal(&self) -> Vec<Finding> {
         let begun = self.disk.begun_refreshes().unwrap_or_default();
         let refreshes = begun.iter().map(|token| self.refresh_begun(token));
-        let mut found: Vec<Finding> = self.switch_begun().into_iter().chain(refreshes).collect();
+        let begun = self.switch_begun().into_iter().chain(self.rename_begun());
+        let mut found: Vec<Finding> = begun.chain(refreshes).collect();
         if found.is_empty() {
-            let message = "No switch and no refresh was cut short.";
+            let message = "No switch, no rename and no refresh was cut short.";
             found.push(Finding::ok(Check::Journal, message));
         }
         found
@@ -40,6 +41,21 @@ impl Look<'_> {
             "A switch to {to} was cut short {begun}; {}.",
             self.course_of(&intent)
         );
+        Some(Finding::warning(Check::Journal, message, SETTLE))
+    }
+
+    fn rename_begun(&self) -> Option<Finding> {
+        let intent = match self.disk.rename_intent() {
+            Ok(intent) => intent?,
+            Err(error) => return Some(unreadable(&error)),
+        };
+        let (from, to) = (self.named(&intent.from), self.named(&intent.to));
+        let begun = ago(intent.at);
+        if self.is_held(&self.home().profiles_lock()) {
+            let message = format!("A rename of {from} to {to} is under way.");
+            return Some(Finding::info(Check::Journal, message));
+        }
+        let message = format!("A rename of {from} to {to} was cut short {begun}.");
         Some(Finding::warning(Check::Journal, message, SETTLE))
     }
 

@@ -106,6 +106,17 @@ impl Look<'_> {
     }
 
     fn chosen(&self, chosen: &ProfileName) -> Finding {
+        let login = self.disk.profile(chosen);
+        if login.is_ok_and(|login| self.disk.codex_refuses(&login)) {
+            let message = format!(
+                "{} is the current profile, and Codex is held to another workspace by \
+                 `forced_chatgpt_workspace_id` in its config.toml: a Codex that starts with this \
+                 login logs out of it.",
+                name(chosen.as_str())
+            );
+            let remedy = "choose a profile of that workspace: `codex-router use NAME`";
+            return Finding::warning(Check::CurrentProfile, message, remedy);
+        }
         if self.disk.is_taken(chosen) {
             let message = format!("{} is the current profile.", name(chosen.as_str()));
             return Finding::ok(Check::CurrentProfile, message);

@@ -44,8 +44,9 @@ impl ProfileStore {
     pub async fn import(&self, entry: Entry) -> Result<Imported, StoreError> {
         let (disk, auditor) = (self.disk.clone(), self.auditor());
         blocking(move || {
+            let begun = auditor.begin(Deed::new(Action::Import));
             let imported = disk.import(&disk.lock_profiles()?, entry)?;
-            auditor.note(Deed::of(Action::Import, &imported.saved.name));
+            begun.done_as(|deed| deed.with_profile(imported.saved.name.as_str()));
             Ok(imported)
         })
         .await

@@ -7,6 +7,7 @@ use crate::{
     fs::{ReadError, read, stamp::Stamp},
     home::CodexHome,
     memory::lock,
+    workspace::ForcedWorkspaces,
 };
 
 /// Where Codex keeps its login: `cli_auth_credentials_store` in its `config.toml`.
@@ -51,11 +52,12 @@ impl CredentialStoreMode {
     }
 }
 
-/// What `config.toml` says about the live login.
+/// What `config.toml` says about the live login, and which may be one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Setting {
     pub(crate) mode: CredentialStoreMode,
     encrypted: Option<bool>,
+    pub(crate) workspaces: ForcedWorkspaces,
 }
 
 impl Setting {
@@ -73,6 +75,7 @@ impl Setting {
         Self {
             mode: mode.map(CredentialStoreMode::of).unwrap_or_default(),
             encrypted: encrypted.and_then(Value::as_bool),
+            workspaces: ForcedWorkspaces::of(config),
         }
     }
 

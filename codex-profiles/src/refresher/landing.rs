@@ -6,6 +6,7 @@ use codex_auth::{AuthDotJson, LoginReason, refresh::RefreshReason};
 use tracing::{error, warn};
 
 use crate::{
+    audit::{Action, Actor, Auditor, Deed, FINISHED},
     disk::Disk,
     error::StoreError,
     faults::Step,
@@ -142,6 +143,7 @@ impl Disk {
                 let token = &intent.token_fingerprint;
                 self.spend(token, Some(&answer), None)?;
                 self.put_in_place(&intent.place(), &answer, token)?;
+                self.note_recovered(&intent.place());
                 // Another account's answer went to a place of its own, and is followed by nothing
                 // here: the crash came before that was recorded.
                 if !was_spent(&answer, token) {
@@ -165,6 +167,13 @@ impl Disk {
             (Rescue::Nothing, _) => {}
         }
         journal.clear()
+    }
+
+    /// Whoever began it has written no line: it does so when the journal is clear.
+    fn note_recovered(&self, place: &Place) {
+        let deed = Deed::new(Action::Refresh).with_profile(place.reference().as_str());
+        let deed = deed.with_detail(FINISHED);
+        Auditor::of(&self.home, Actor::Keeper).note(deed);
     }
 
     /// Records that a token whose answer was begun to be noted is spent, so that it is not posted

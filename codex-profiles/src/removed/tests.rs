@@ -5,7 +5,7 @@ use fake_openai::Fault;
 use serde_json::Value;
 
 use crate::{
-    ProfileStore, StoreError,
+    ProfileStore, RemovedId, StoreError,
     fs::atomic,
     testing::{World, eventually, name, token},
 };
@@ -49,6 +49,48 @@ async fn a_removed_profile_can_be_recovered_until_it_is_purged() {
     assert!(!world.every_refresh_token().contains(&token(&login)));
     let gone = store.restore(&name("home")).await;
     assert!(matches!(gone, Err(StoreError::NothingRemoved(_))));
+}
+
+#[tokio::test]
+async fn one_that_was_removed_is_deleted_and_nothing_else_of_its_name() {
+    let (world, first) = world().await;
+    let store = world.store();
+    store.remove(&name("home")).await.unwrap();
+    let second = world.fake.auth_json(&world.fake.account("cy", "acct-cy"));
+    world.put_profile("home", &second);
+    store.remove(&name("home")).await.unwrap();
+    let third = world.fake.auth_json(&world.fake.account("di", "acct-di"));
+    world.put_profile("home", &third);
+    let id = store.removed().await.unwrap().remove(0).id;
+    assert_eq!(RemovedId::parse(id.as_str()), Some(id.clone()));
+    assert_eq!(id.name(), &name("home"));
+
+    store.purge_removed(&id).await.unwrap();
+
+    let left = world.every_refresh_token();
+    assert!(!left.contains(&token(&second)));
+    assert!(left.contains(&token(&first)) && left.contains(&token(&third)));
+    let again = store.purge_removed(&id).await;
+    assert!(matches!(again, Err(StoreError::NothingRemoved(_))));
+    let others = store.removed().await.unwrap();
+    assert_eq!(others.len(), 1, "the older one comes to light");
+    assert_eq!(world.profile("home"), third);
+}
+
+#[test]
+fn no_name_and_no_path_is_the_id_of_a_removed_profile() {
+    for text in [
+        "",
+        "home",
+        "home-",
+        "-1",
+        "home-x",
+        "../x-1",
+        "a/b-1",
+        ".removed-home-1",
+    ] {
+        assert_eq!(RemovedId::parse(text), None, "{text}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,13 @@
 //! The files by which the person's own programs find a running router.
 
-use std::{io, path::PathBuf};
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use codex_profiles::{
     CodexHome,
@@ -12,6 +19,9 @@ use super::{
     secret::{Digest, Secret},
 };
 
+const LOCK_LIMIT: Duration = Duration::from_secs(1);
+const LOCK_POLL: Duration = Duration::from_millis(5);
+
 /// Where a router serves and the token that it wants, in files that only the person can read.
 /// [`withdraw`](Self::withdraw) removes them, unless they are another router's by now.
 #[derive(Debug, Clone)]
@@ -20,6 +30,51 @@ pub struct Announcement {
     token: PathBuf,
     address: PathBuf,
     digest: Digest,
+    /// Locked as long as the router lives, however it ends.
+    _held: Option<Arc<File>>,
+}
+
+/// Whether no router of this home runs, whatever one that was killed has left in its files: an
+/// address that nobody serves may be held by a system that starts whatever is asked for there.
+/// Blocks. Where locks cannot be had it is not known, and `false`.
+#[must_use]
+pub fn is_nobody_serving(home: &CodexHome) -> bool {
+    let lock = File::open(home.serving());
+    lock.is_ok_and(|lock| lock.try_lock().is_ok())
+}
+
+/// Shared by all routers of a home. Without the lock there is to be no file that says that nobody
+/// has it.
+fn hold(path: &Path) -> Option<Arc<File>> {
+    let began = Instant::now();
+    let held = loop {
+        match open(path).map(|file| (file.try_lock_shared(), file)) {
+            Ok((Ok(()), file)) => break Some(Arc::new(file)),
+            // Somebody looks whether it is held, which takes no time.
+            Ok((Err(TryLockError::WouldBlock), _)) if began.elapsed() < LOCK_LIMIT => {
+                thread::sleep(LOCK_POLL);
+            }
+            _ => break None,
+        }
+    };
+    if held.is_none() {
+        let _ = atomic::remove(path);
+    }
+    held
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        atomic::create_folder(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path)
 }
 
 impl Announcement {
@@ -30,6 +85,7 @@ impl Announcement {
             token: home.control_token(),
             address: home.control_address(),
             digest: secret.digest(),
+            _held: hold(&home.serving()),
         };
         access.set_token(&secret);
         announcement.write(&secret, address)?;
@@ -92,6 +148,7 @@ mod tests {
             token,
             address,
             digest,
+            _held: None,
         };
         (announcement, secret)
     }

@@ -48,7 +48,7 @@ mod sign_in;
 mod told;
 mod view;
 
-pub use announcement::Announcement;
+pub use announcement::{Announcement, is_nobody_serving};
 pub use attachment::AttachmentReport;
 pub use catalogue::{Counts, SETTINGS, Setting, SettingEntry};
 pub use change::Change;

@@ -33,7 +33,7 @@ macro_rules! files {
 }
 
 /// Every file in the folder `page`: one that is not in this list is not served.
-static FILES: [File; 43] = files![
+static FILES: [File; 46] = files![
     "index.html",
     "api.js",
     "attach.js",
@@ -58,11 +58,14 @@ static FILES: [File; 43] = files![
     "main.js",
     "mark.svg",
     "menu.js",
+    "model_rules.js",
     "notices.js",
     "profiles.js",
     "removed.js",
     "requests.js",
+    "rule_list.js",
     "section.js",
+    "server.js",
     "session.js",
     "settings.js",
     "sign_in.js",

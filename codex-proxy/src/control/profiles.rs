@@ -4,7 +4,7 @@ use codex_auth::{
     AuthDotJson, refresh::RefreshReason, secret::ApiKey, text::printable, usage::Usage,
 };
 use codex_profiles::{
-    KeptSignIn, ProfileName, Restored, Saved, SignOutScope, StoreError, Switched,
+    KeptSignIn, ProfileName, RemovedId, Restored, Saved, SignOutScope, StoreError, Switched,
     state::{MAX_LABEL_CHARS, State},
 };
 
@@ -132,6 +132,27 @@ impl Control {
         Ok(copies)
     }
 
+    /// As [`purge`](Self::purge), for a profile that is in the list alone: what was only removed is
+    /// no profile, and asked for by its own id.
+    ///
+    /// # Errors
+    /// Those of [`ProfileStore::purge_listed`](codex_profiles::ProfileStore::purge_listed).
+    pub async fn purge_listed(&self, name: &ProfileName) -> Result<usize, ControlError> {
+        let copies = self.inner.store.purge_listed(name).await?;
+        self.changed();
+        Ok(copies)
+    }
+
+    /// Deletes for good one profile that was removed, whatever is called by its name now.
+    ///
+    /// # Errors
+    /// Those of [`ProfileStore::purge_removed`](codex_profiles::ProfileStore::purge_removed).
+    pub async fn purge_removed(&self, id: &RemovedId) -> Result<(), ControlError> {
+        self.inner.store.purge_removed(id).await?;
+        self.changed();
+        Ok(())
+    }
+
     /// Brings back what was last removed under this name.
     ///
     /// # Errors
@@ -229,12 +250,42 @@ fn checked_key(text: &str) -> Result<ApiKey, ControlError> {
 mod tests {
     use std::{fs, pin::pin, task::Context};
 
-    use codex_profiles::{CodexHome, ProfileStore, State};
+    use codex_profiles::{
+        CodexHome, ProfileStore, State,
+        audit::{Action, Actor},
+    };
 
     use super::*;
 
     fn name(text: &str) -> ProfileName {
         text.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_the_tray_does_is_its_own_doing_and_what_the_page_asks_for_is_the_pages() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ProfileStore::open(CodexHome::at(folder.path())).unwrap();
+        // As the program gives it to its tray, which calls it without a request around it.
+        let control = Control::new(store.clone().acting_as(Actor::Tray));
+        control
+            .add_api_key("sk-x", Some(name("one")))
+            .await
+            .unwrap();
+        control
+            .add_api_key("sk-y", Some(name("two")))
+            .await
+            .unwrap();
+        control.use_profile(&name("one")).await.unwrap();
+        let two = name("two");
+        let switch = Actor::Page.scope(control.use_profile(&two));
+        switch.await.unwrap();
+        let entries = store.audit_log().await.unwrap().entries;
+        let told = entries.iter().skip(2).map(|it| (it.action, it.by));
+        let told: Vec<_> = told.collect();
+        assert_eq!(
+            told,
+            [(Action::Switch, Actor::Tray), (Action::Switch, Actor::Page)]
+        );
     }
 
     fn everything() -> ProfileChange {

@@ -28,6 +28,8 @@ pub struct Overview {
 /// A profile that was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RemovedProfile {
+    /// Which one it is, for deleting it for good.
+    pub id: String,
     /// The name to restore it under.
     pub name: String,
     /// What it was called.
@@ -100,6 +102,7 @@ impl Language {
 impl From<codex_profiles::RemovedProfile> for RemovedProfile {
     fn from(removed: codex_profiles::RemovedProfile) -> Self {
         Self {
+            id: removed.id.as_str().to_owned(),
             name: removed.name.to_string(),
             label: removed.label,
             removed_at: removed.removed_at,

@@ -11,7 +11,7 @@ use codex_profiles::{
 };
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{exit::Failure, out, text};
+use super::{exit::Failure, out, switch::refused_by_codex, text};
 use crate::{running::RunningRouter, serving};
 
 /// Whoever listens on this machine answers much faster.
@@ -60,6 +60,11 @@ impl Attach {
         }
         if form == Form::Provider {
             tell_of_provider(store).await?;
+        }
+        if let Some(current) = store.current().await?
+            && store.codex_refuses(&current).await.unwrap_or(false)
+        {
+            out::say(&refused_by_codex(&current))?;
         }
         if !is_served(router).await {
             out::say("No router serves there now: start one with `codex-router serve`.")?;

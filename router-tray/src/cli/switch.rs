@@ -45,6 +45,15 @@ async fn complete(store: &ProfileStore, name: &ProfileName) -> Result<(), Failur
     })
 }
 
+/// What a person is to know of a profile of another workspace than Codex's settings allow.
+pub(crate) fn refused_by_codex(profile: &ProfileName) -> String {
+    format!(
+        "Codex is held to another workspace than that of `{profile}` \
+         (`forced_chatgpt_workspace_id` in its config.toml): one that starts with this login logs \
+         out of it. The router serves its own clients with it all the same."
+    )
+}
+
 fn told(switched: &Switched) -> Vec<String> {
     let mut lines = vec![format!("Now using `{}`.", switched.current)];
     if let Some(kept) = &switched.kept_as {
@@ -56,6 +65,9 @@ fn told(switched: &Switched) -> Vec<String> {
              To change it too, {}.",
             unknown.action()
         ));
+    }
+    if switched.codex_refuses {
+        lines.push(refused_by_codex(&switched.current));
     }
     if switched.published {
         let note = "A Codex that is running keeps its account until it is restarted (in VS Code: \

@@ -13,7 +13,7 @@ use codex_profiles::{
 
 use crate::{Dice, Orders};
 
-/// Refreshes, switches, saves and serves, in random order. That something fails is part of it.
+/// Refreshes, switches, saves, renames and serves, in random order. That something fails is part of it.
 pub(crate) async fn storm(orders: &Orders, home: CodexHome) -> ExitCode {
     let store = open(orders, home);
     let names = names(orders);
@@ -25,6 +25,10 @@ pub(crate) async fn storm(orders: &Orders, home: CodexHome) -> ExitCode {
             2 => drop(store.save(None).await),
             3 => drop(ask(&store, Some(name)).await),
             4 => drop(ask(&store, None).await),
+            5 => {
+                drop(store.rename(name, &other_name(name)).await);
+                drop(store.rename(&other_name(name), name).await);
+            }
             _ => drop(store.refresh_profile(name, RefreshReason::Forced).await),
         }
     }
@@ -51,6 +55,8 @@ pub(crate) async fn serve(orders: &Orders, home: CodexHome) -> ExitCode {
 pub(crate) async fn check(orders: &Orders, home: CodexHome) -> ExitCode {
     let store = open(orders, home);
     for name in names(orders) {
+        // Whoever gave it the other one may have died before giving it back.
+        drop(store.rename(&other_name(&name), &name).await);
         match store.refresh_profile(&name, RefreshReason::Forced).await {
             Ok(_) => println!("{name} lives"),
             Err(CredentialError::LoginRequired { .. }) => println!("{name} must log in"),
@@ -79,6 +85,11 @@ fn open(orders: &Orders, home: CodexHome) -> ProfileStore {
     store
         .expect("a home can be opened")
         .with_token_endpoint(endpoint)
+}
+
+/// What a profile is called for a moment.
+fn other_name(name: &ProfileName) -> ProfileName {
+    ProfileName::parse(&format!("{name}-renamed")).expect("it is a short name")
 }
 
 fn names(orders: &Orders) -> Vec<ProfileName> {

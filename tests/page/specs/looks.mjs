@@ -8,6 +8,8 @@ import { World, account, apiKey } from "../world.mjs";
 
 const browser = await launch();
 const world = await World.with([account("work"), account("other"), apiKey("key"), account("gone")]);
+const rule = (model, profile) => ({ model, profile });
+await world.api("PATCH", "/settings", { model_rules: [rule("gpt-5.2-codex-mini", "other"), rule("gpt-5*", "gone")] });
 await world.cli("remove", "gone");
 world.write("profiles/broken/auth.json", "{");
 await world.say("hello").then((answer) => answer.text());
@@ -51,6 +53,11 @@ const DIALOGS = {
   },
   "edit profile": (page) => pick(page, "other", "Name and colour…"),
   "sign out": (page) => pick(page, "work", "Sign out at OpenAI…"),
+  "delete for good": async (page) => {
+    const purge = page.getByRole("button", { name: "Delete gone for good…" });
+    if (!(await purge.isVisible())) await page.getByText("1 removed profile").click();
+    await purge.click();
+  },
   "connect a client": (page) => page.getByRole("button", { name: "Connect a client…" }).click(),
   "attach Codex": (page) => page.getByRole("button", { name: "Attach Codex…" }).click(),
 };

@@ -11,6 +11,7 @@ const { chinese } = await part("words_zh.js");
 const { EventParser } = await part("events.js");
 const { el, text } = await part("dom.js");
 const { t } = await part("words.js");
+const { reconciled, wrongWith } = await part("rule_list.js");
 
 /** The words of every form. */
 const forms = (words) => (typeof words === "string" ? [words] : Object.values(words));
@@ -33,6 +34,24 @@ test("words have their places filled, and their number's form", () => {
   assert.equal(t("removed.title", { count: 1 }), "1 removed profile");
   assert.equal(t("removed.title", { count: 2 }), "2 removed profiles");
   assert.equal(t("removed.done", { name: "{name}" }), "“{name}” was removed.");
+});
+
+test("a rule stays itself while it is moved, renamed and given away", () => {
+  const rule = (model, profile) => ({ model, profile });
+  const before = reconciled([], [rule("a", "x"), rule("b", "x"), rule("c", "x")]);
+  const ids = (rules) => reconciled(before, rules).map(({ id }) => before.findIndex((row) => row.id === id));
+  assert.deepEqual(ids([rule("b", "x"), rule("a", "x"), rule("c", "x")]), [1, 0, 2]);
+  assert.deepEqual(ids([rule("a", "x"), rule("new", "x"), rule("c", "x")]), [0, 1, 2]);
+  assert.deepEqual(ids([rule("a", "x"), rule("b", "y"), rule("c", "x")]), [0, 1, 2]);
+  assert.deepEqual(ids([rule("b", "x"), rule("c", "x")]), [1, 2]);
+  assert.deepEqual(ids([rule("a", "x"), rule("b", "x"), rule("c", "x"), rule("d", "x")]), [0, 1, 2, -1]);
+});
+
+test("the models of a rule are one word, and no other rule's", () => {
+  const others = [{ model: "gpt-5*", profile: "work" }];
+  assert.equal(wrongWith("gpt-5", others), null);
+  const wrong = { "": "rules.empty", "a b": "rules.spaces", ["é".repeat(65)]: "rules.long", "gpt-5*": "rules.twice" };
+  for (const [model, why] of Object.entries(wrong)) assert.equal(wrongWith(model, others), why);
 });
 
 test("events are the same however the network cuts them", () => {

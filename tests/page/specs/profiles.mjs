@@ -1,7 +1,7 @@
 // Everything that is done with profiles.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { card, eventually, openPage, pick } from "../browser.mjs";
 import { promise } from "../suite.mjs";
@@ -82,6 +82,30 @@ promise("a removed profile comes back by Undo, and later from the list", {}, asy
   await page.getByText("1 removed profile").click();
   await page.getByRole("button", { name: "Restore other" }).click();
   await card(page, "other").waitFor();
+});
+
+promise("a removed profile is deleted for good after it was said what is lost", {}, async ({ world, page }) => {
+  await pick(page, "other", "Remove");
+  await card(page, "other").waitFor({ state: "detached" });
+  await world.add(account("other", { user: "user-new", account: "acct-new", email: "new@example.com" }));
+  await card(page, "other").getByText("new@example.com").waitFor();
+  await page.getByText("1 removed profile").click();
+  const ask = () => page.getByRole("button", { name: "Delete other for good…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Delete “other” for good?" });
+  await ask();
+  await dialog.getByText("It cannot be undone").waitFor();
+  await dialog.getByText("The profile “other” that is in the list now stays as it is.").waitFor();
+  await dialog.getByText("OpenAI is not told").waitFor();
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await dialog.waitFor({ state: "detached" });
+  const hidden = () => readdirSync(join(world.home, "profiles")).filter((name) => name.startsWith("."));
+  assert.equal(hidden().length, 1);
+  await ask();
+  await dialog.getByRole("button", { name: "Delete for good" }).click();
+  await page.getByText("“other” was deleted for good.").waitFor();
+  await page.getByText("1 removed profile").waitFor({ state: "hidden" });
+  assert.deepEqual(hidden(), []);
+  await card(page, "other").getByText("new@example.com").waitFor();
 });
 
 promise("the profile in use is not removed, and the menu says why", {}, async ({ world, page }) => {

@@ -79,6 +79,100 @@ promise(
   },
 );
 
+const models = async (world) => (await settings(world)).model_rules.map((rule) => `${rule.model}>${rule.profile}`).join(" ");
+const rulesAre = (world, wanted) => eventually(async () => (await models(world)) === wanted, wanted);
+
+promise("a rule gives models to a profile, and is changed, moved and removed with the keyboard", {}, async ({ world, page }) => {
+  await show(page, "settings");
+  await page.getByText("the profile in use serves every model.").waitFor();
+  const type = async (model, profile) => {
+    await page.getByLabel("Served by", { exact: true }).selectOption(profile);
+    await page.getByLabel("Model", { exact: true }).fill(model);
+    await page.keyboard.press("Enter");
+  };
+  await type("gpt-5*", "other");
+  await rulesAre(world, "gpt-5*>other");
+  await page.getByLabel("Model of rule 1").waitFor();
+  await eventually(async () => (await page.getByLabel("Model", { exact: true }).inputValue()) === "");
+  await type("gpt-5-mini", "work");
+  await rulesAre(world, "gpt-5*>other gpt-5-mini>work");
+
+  await page.getByRole("button", { name: "Earlier: gpt-5-mini" }).focus();
+  await page.keyboard.press("Enter");
+  await rulesAre(world, "gpt-5-mini>work gpt-5*>other");
+  const focused = () => page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+  const first = page.getByLabel("Model of rule 1");
+  await eventually(async () => (await first.inputValue()) === "gpt-5-mini");
+  assert.equal(await focused(), "Earlier: gpt-5-mini");
+  await first.fill("gpt-5-nano");
+  await page.keyboard.press("Tab");
+  await rulesAre(world, "gpt-5-nano>work gpt-5*>other");
+  await eventually(async () => (await focused()) === "Rule 1: gpt-5-nano is served by");
+  await page.getByLabel("Rule 2: gpt-5* is served by").selectOption("work");
+  await rulesAre(world, "gpt-5-nano>work gpt-5*>work");
+  await page.getByRole("button", { name: "Remove the rule for gpt-5-nano" }).click();
+  await rulesAre(world, "gpt-5*>work");
+  await page.getByLabel("Model of rule 2").waitFor({ state: "detached" });
+});
+
+promise("a rule that cannot be is refused at its row, and what was there stays", {}, async ({ world, page }) => {
+  await world.api("PATCH", "/settings", { model_rules: [{ model: "a", profile: "work" }, { model: "b", profile: "other" }] });
+  await show(page, "settings");
+  const second = page.getByLabel("Model of rule 2");
+  const row = page.getByRole("listitem").filter({ has: second });
+  for (const [typed, said] of [["", "write * for every model"], ["b c", "no spaces"], ["a", "a rule for this already"]]) {
+    await second.fill(typed);
+    await page.keyboard.press("Tab");
+    await row.getByRole("alert").filter({ hasText: said }).waitFor();
+    assert.equal(await second.getAttribute("aria-invalid"), "true");
+  }
+  await second.focus();
+  await page.keyboard.press("Escape");
+  assert.equal(await second.inputValue(), "b");
+  assert.equal(await second.getAttribute("aria-invalid"), null);
+  await page.getByLabel("Model", { exact: true }).fill("b");
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").filter({ hasText: "a rule for this already" }).waitFor();
+  assert.equal(await models(world), "a>work b>other");
+});
+
+promise("a rule for a profile that is gone says so, and is given to another one", {}, async ({ world, page }) => {
+  await world.api("PATCH", "/settings", { model_rules: [{ model: "gpt-5*", profile: "other" }] });
+  await world.cli("remove", "other");
+  await show(page, "settings");
+  await page.getByLabel("Model", { exact: true }).fill("gpt-6");
+  await page.keyboard.press("Enter");
+  await eventually(async () => (await settings(world)).model_rules.length === 2);
+  await page.getByText("There is no profile “other” any more").waitFor();
+  const served = page.getByLabel("Rule 1: gpt-5* is served by");
+  assert.equal(await served.locator("option:checked").textContent(), "other (missing)");
+  await served.selectOption("work");
+  await rulesAre(world, "gpt-5*>work gpt-6>work");
+  await page.getByText("There is no profile “other” any more").waitFor({ state: "hidden" });
+  assert.equal(await served.locator("option").count(), 1);
+});
+
+promise("names in the network and the limits are kept, and what they cannot be is said", {}, async ({ world, page }) => {
+  await show(page, "settings");
+  const enter = async (label, value) => {
+    await page.getByLabel(label).fill(value);
+    await page.keyboard.press("Enter");
+  };
+  await enter("Names in the network", "mini.lan, nas");
+  await comes(world, "allowed_hosts", ["mini.lan", "nas"]);
+  await enter("Names in the network", "http://mini");
+  await eventually(async () => (await page.getByLabel("Names in the network").getAttribute("aria-invalid")) === "true");
+  await enter("Connections at once, at most", "3");
+  await page.getByText("A number from 16 to 65,536.").waitFor();
+  await enter("Connections at once, at most", "300");
+  await comes(world, "max_connections", 300);
+  await enter("Size of a request, at most", "2048");
+  await page.getByText("A number of MiB from 0.0625 to 1,024.").waitFor();
+  await enter("Size of a request, at most", "0.5");
+  await comes(world, "body_limit_bytes", 512 * 1024);
+  assert.deepEqual((await settings(world)).allowed_hosts, ["mini.lan", "nas"]);
+});
+
 promise("a client key is shown once, is needed from then on, and can be revoked", {}, async ({ world, page }) => {
   await show(page, "settings");
   await page.getByRole("button", { name: "Create a key" }).click();

@@ -24,7 +24,8 @@ async fn a_switch_in_the_page_is_one_for_clients_files_and_command_line() {
         .json();
     assert_eq!(
         switched,
-        json!({"current": "other", "published": true, "kept_as": null, "live_unknown": null})
+        json!({"current": "other", "published": true, "kept_as": null, "live_unknown": null,
+            "codex_refuses": false})
     );
     assert_eq!(world.home.run(&["current"]).stdout.trim(), "other");
     let (live, other) = (world.home.live(), world.home.profile("other"));
@@ -116,6 +117,32 @@ async fn a_removed_profile_is_listed_and_comes_back_until_it_is_deleted_for_good
     );
     let gone = script.post("/api/profiles/other/restore", &json!({})).await;
     assert_eq!(gone.error(404), "nothing_removed");
+}
+
+#[tokio::test]
+async fn what_was_removed_is_deleted_by_its_id_and_a_profile_of_its_name_stays() {
+    let world = World::two_accounts();
+    let script = Script::of(&world);
+    let overview = script.delete("/api/profiles/other").await.json();
+    let id = overview["removed"][0]["id"].as_str().unwrap().to_owned();
+    // By its name it is no profile any more, however it is asked for.
+    let unknown = script.delete("/api/profiles/other?purge=true").await;
+    assert_eq!(unknown.error(404), "no_such_profile");
+    let again = world
+        .fake
+        .auth_json(&Account::new("user-back", "acct-back"));
+    world.home.add("other", &again);
+
+    let path = format!("/api/removed/{id}");
+    let overview = script.delete(&path).await.json();
+    assert_eq!(names(&overview), ["other", "work"]);
+    assert_eq!(overview["removed"], json!([]));
+    assert_eq!(read_json(&world.home.profile("other")), again);
+    let hidden = std::fs::read_dir(world.home.path("profiles")).unwrap();
+    assert_eq!(hidden.count(), 2, "and nothing hidden");
+    assert_eq!(script.delete(&path).await.error(404), "nothing_removed");
+    let name = script.delete("/api/removed/other").await;
+    assert_eq!(name.error(400), "invalid_value");
 }
 
 #[tokio::test]

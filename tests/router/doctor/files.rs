@@ -183,3 +183,20 @@ async fn the_codex_on_the_path_says_its_version_or_is_told_to_be_broken() {
     assert!(message.contains("exit status: 3"), "{message}");
     assert!(remedy.contains("`codex --version`"), "{remedy}");
 }
+
+#[test]
+fn a_workspace_that_codex_is_held_to_is_told_of_where_it_matters() {
+    let patient = Patient::healthy();
+    assert_eq!(patient.run(&["use", "work"], &[]).code, Some(0));
+    patient.put("config.toml", "forced_chatgpt_workspace_id = 'ws-other'\n");
+    let (message, remedy) = patient.look().only_warning("current_profile");
+    assert!(message.contains("logs out of it"), "{message}");
+    assert!(remedy.contains("`codex-router use NAME`"), "{remedy}");
+    for told in [&["use", "work"][..], &["attach"]] {
+        let ran = patient.run(told, &[]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let words = "held to another workspace than that of `work`";
+        assert!(ran.stdout.contains(words), "{told:?}: {}", ran.stdout);
+        assert!(!ran.stdout.contains("ws-other"), "{}", ran.stdout);
+    }
+}

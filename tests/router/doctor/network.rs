@@ -115,6 +115,25 @@ async fn an_address_that_systemd_holds_is_left_alone() {
     assert_eq!(remedy, "");
 }
 
+/// As under systemd, which holds the address on and starts the router for whoever asks there.
+#[tokio::test]
+async fn the_address_that_a_killed_router_left_is_not_asked() {
+    let patient = Patient::healthy();
+    let mut router = Router::start(&patient.home, &patient.fake);
+    let address = router.address();
+    patient.look().says("running_router", "ok");
+    router.kill();
+    assert!(patient.home.path("router/address").exists());
+    let held = TcpListener::bind(address).unwrap();
+    held.set_nonblocking(true).unwrap();
+    for _ in 0..2 {
+        patient.look();
+        assert_eq!(patient.run(&["open", "--print"], &[]).code, Some(1));
+    }
+    let asked = held.accept().map(drop).unwrap_err();
+    assert_eq!(asked.kind(), std::io::ErrorKind::WouldBlock);
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn nobody_connects_to_a_socket_that_is_held_for_the_router() {

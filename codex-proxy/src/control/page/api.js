@@ -58,6 +58,7 @@ export const api = {
   use: (name) => post(profile(name, "/use")),
   change: (name, change) => patch(profile(name), change),
   remove: (name) => remove(profile(name)),
+  purgeRemoved: (id) => remove(`/removed/${encodeURIComponent(id)}`),
   restore: (name) => post(profile(name, "/restore")),
   readUsage: (name) => post(profile(name, "/usage")),
   signOutScope: (name) => get(profile(name, "/sign-out")),

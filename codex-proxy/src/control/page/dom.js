@@ -72,6 +72,7 @@ export function keyed(parent, items, keyOf, make) {
       parts.delete(key);
     }
   }
+  const held = document.activeElement;
   let place = parent.firstElementChild;
   for (const item of items) {
     const part = partFor(parts, keyOf(item), item, make);
@@ -79,6 +80,8 @@ export function keyed(parent, items, keyOf, make) {
     if (part.node === place) place = place.nextElementSibling;
     else parent.insertBefore(part.node, place);
   }
+  // What is moved loses the focus, which a person who moves it again still wants there.
+  if (held !== document.activeElement && parent.contains(held)) held.focus({ preventScroll: true });
 }
 
 function partFor(parts, key, item, make) {

@@ -14,9 +14,11 @@ const FRESH = { profiles: [], on_needs_login: false, daily_requests: 200, daily_
 export function fallbackSettings(save) {
   const change = (part, control) =>
     save(({ fallback }) => ({ fallback: { ...(fallback ?? FRESH), ...part } }), control);
-  const order = profileOrder((profiles, control) =>
-    profiles.length === 0 ? save({ fallback: null }, control) : change({ profiles }, control),
-  );
+  const reorder = (edit) => ({ fallback }) => {
+    const profiles = edit(fallback?.profiles ?? []);
+    return { fallback: profiles.length === 0 ? null : { ...(fallback ?? FRESH), profiles } };
+  };
+  const order = profileOrder((edit, control) => save(reorder(edit), control));
   const cap = numberField("fallback.requests", "fallback.requests_hint", (value, control) => change({ daily_requests: value }, control));
   const tokens = numberField("fallback.tokens", "fallback.tokens_hint", (value, control) => change({ daily_tokens: value }, control));
   const login = toggle({
@@ -41,19 +43,20 @@ function numberField(words, hint, changed) {
   return { control, node: field({ t: words, hint, control }) };
 }
 
-/** The ordered list, and what adds to it: `{ node, update }`. */
+/**
+ * The ordered list, and what adds to it: `{ node, update }`. `change` is given what makes the new
+ * order of the one that is kept when its turn has come: another change may be on its way.
+ */
 function profileOrder(change) {
   let [chosen, profiles] = [[], []];
   const off = el("p", { class: "hint", t: "fallback.off" });
   const list = el("ol", { class: "order" });
   const more = select([]);
-  const add = button({ kind: "plain", picture: "plus", t: "fallback.add", run: () => change([...chosen, more.value], more) });
-  const moved = (name, by) => {
-    const order = chosen.filter((other) => other !== name);
-    order.splice(chosen.indexOf(name) + by, 0, name);
-    return change(order, more);
-  };
-  const gone = (name) => change(chosen.filter((other) => other !== name), more);
+  const without = (order, name) => order.filter((other) => other !== name);
+  const added = (name) => change((order) => [...without(order, name), name], more);
+  const add = button({ kind: "plain", picture: "plus", t: "fallback.add", run: () => added(more.value) });
+  const moved = (name, by) => change((order) => without(order, name).toSpliced(order.indexOf(name) + by, 0, name), more);
+  const gone = (name) => change((order) => without(order, name), more);
   const asked = field({ t: "fallback.profile", control: more, after: add });
   const update = (nowChosen, nowProfiles) => {
     [chosen, profiles] = [nowChosen, nowProfiles];

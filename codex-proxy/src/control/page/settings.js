@@ -8,11 +8,11 @@ import { el, fill, show, text } from "./dom.js";
 import { fallbackSettings } from "./fallback.js";
 import { blame, field, input, select, toggle } from "./field.js";
 import { clientKeys, loadKeys } from "./keys.js";
+import { modelRules } from "./model_rules.js";
 import { section } from "./section.js";
+import { serverSettings } from "./server.js";
 import { explain, t } from "./words.js";
 
-const REASONING = ["reasoning_content", "none", "think-tags"];
-const LEVELS = ["error", "warn", "info", "debug", "trace"];
 const LANGUAGES = [
   ["auto", "language.auto"],
   ["en", "language.en"],
@@ -23,7 +23,8 @@ const LANGUAGES = [
 export function settingsView(view) {
   const saved = el("p", { class: "saved", role: "status" });
   const save = saver(saved);
-  const parts = [attachment(), limits(save), fallbackSettings(save), clientKeys(), server(save), look(save)];
+  const [routing, serving] = [[modelRules(save), fallbackSettings(save)], [clientKeys(), serverSettings(save)]];
+  const parts = [attachment(), limits(save), ...routing, ...serving, look(save)];
   const heading = el("div", { class: "heading" }, el("h1", { id: "title-settings", t: "nav.settings" }), saved);
   const failed = el("p", { class: "outcome bad", role: "alert", hidden: true });
   const about = el("p", { class: "hint about" });
@@ -99,32 +100,6 @@ function limits(save) {
     fill(keep.control, settings.auto_refresh_enabled);
   };
   return { node: section("settings.limits", "settings.limits_hint", asked, keep.node), update };
-}
-
-function server(save) {
-  const listen = input({ class: "mono", inputmode: "url" });
-  listen.addEventListener("change", () => save({ listen: listen.value.trim() }, listen));
-  const pending = el("p", { class: "outcome warn" });
-  const reasoning = select(REASONING.map((value) => [value, `reasoning_format.${value}`]));
-  reasoning.addEventListener("change", () => save({ reasoning_format: reasoning.value }, reasoning));
-  const level = select([["", "level.default"], ...LEVELS.map((value) => [value, `level.${value}`])]);
-  level.addEventListener("change", () => save({ log_level: level.value || null }, level));
-  const node = section(
-    "settings.server",
-    "settings.server_hint",
-    field({ t: "settings.listen", hint: "settings.listen_hint", control: listen }),
-    pending,
-    field({ t: "settings.reasoning", hint: "settings.reasoning_hint", control: reasoning }),
-    field({ t: "settings.level", hint: "settings.level_hint", control: level }),
-  );
-  const update = (settings) => {
-    fill(listen, settings.listen);
-    fill(reasoning, settings.reasoning_format);
-    fill(level, settings.log_level);
-    show(pending, settings.listen_now !== settings.listen);
-    text(pending, t("settings.listen_now", { address: settings.listen_now }));
-  };
-  return { node, update };
 }
 
 function look(save) {

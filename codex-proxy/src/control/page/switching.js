@@ -15,6 +15,7 @@ export async function switchTo(name) {
   lastSwitch = name;
   tell("switched", name);
   if (done.kept_as) toast(t("switch.kept_as", { name: done.kept_as }));
+  if (done.codex_refuses) toast(t("switch.codex_refuses", { name }), { kind: "warn" });
   if (done.live_unknown) {
     toast(t("switch.live_unknown", { reason: done.live_unknown }), { kind: "warn" });
   }

@@ -69,6 +69,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Control>)> {
             "/profiles/{name}/sign-out",
             get(profiles::sign_out_scope).post(profiles::sign_out),
         ),
+        ("/removed/{id}", delete(profiles::purge_removed)),
         ("/live/save", post(profiles::save_live)),
         ("/api-keys", post(profiles::add_api_key)),
         ("/sign-ins", post(sign_ins::begin)),

@@ -27,6 +27,7 @@ use crate::control::{NoticeView, access};
         profiles::remove,
         profiles::usage,
         profiles::restore,
+        profiles::purge_removed,
         profiles::sign_out_scope,
         profiles::sign_out,
         profiles::save_live,

@@ -3,12 +3,12 @@ use axum::{
     extract::{Path, Query, State},
 };
 use codex_auth::usage::Usage;
-use codex_profiles::{ProfileName, Saved, SignOutScope, Switched};
+use codex_profiles::{ProfileName, RemovedId, Saved, SignOutScope, Switched};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Answer, Refusal, body::Body};
-use crate::control::{Change, Control, KeptView, Overview, ProfileChange};
+use crate::control::{Change, Control, ControlError, KeptView, Overview, ProfileChange};
 
 /// What a switch did.
 #[derive(Serialize, ToSchema)]
@@ -21,6 +21,9 @@ pub(super) struct SwitchedView {
     kept_as: Option<String>,
     /// Why Codex's own login was left as it is.
     live_unknown: Option<String>,
+    /// Whether Codex's settings hold it to another workspace: it logs out of this login when it
+    /// starts.
+    codex_refuses: bool,
 }
 
 /// What to change about a profile; what is missing stays, and null takes back.
@@ -37,7 +40,8 @@ pub(super) struct ChangeView {
 
 #[derive(Deserialize, IntoParams)]
 pub(super) struct Removing {
-    /// Delete it for good, and what was removed under its name before.
+    /// Delete it for good, and what was removed under its name before. What was removed alone is
+    /// deleted at `/api/removed/{id}`.
     #[serde(default)]
     purge: bool,
 }
@@ -129,10 +133,24 @@ pub(super) async fn remove(
 ) -> Answer<Overview> {
     let name = named(&name)?;
     if purge {
-        control.purge(&name).await?;
+        control.purge_listed(&name).await?;
     } else {
         control.remove(&name).await?;
     }
+    Ok(Json(control.overview().await?))
+}
+
+/// Deletes for good a profile that was removed, never one that is in the list: the id is that of the
+/// overview's `removed`.
+#[utoipa::path(delete, path = "/api/removed/{id}", params(("id" = String, Path)),
+    responses((status = 200, body = Overview)))]
+pub(super) async fn purge_removed(
+    State(control): State<Control>,
+    Path(id): Path<String>,
+) -> Answer<Overview> {
+    let unknown = || ControlError::invalid("id", "that is no id of a removed profile");
+    let id = RemovedId::parse(&id).ok_or_else(unknown)?;
+    control.purge_removed(&id).await?;
     Ok(Json(control.overview().await?))
 }
 
@@ -204,6 +222,7 @@ pub(super) async fn add_api_key(
 impl From<Switched> for SwitchedView {
     fn from(switched: Switched) -> Self {
         Self {
+            codex_refuses: switched.codex_refuses,
             current: switched.current.to_string(),
             published: switched.published,
             kept_as: switched.kept_as.map(|name| name.to_string()),

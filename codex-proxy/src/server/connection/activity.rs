@@ -7,6 +7,11 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::server::Limits;
 
+/// Over HTTP/2 the client's own frames are answered, too: a PING with 17 bytes (RFC 9113, section
+/// 6.7). Whoever takes no more than some of these at a time takes nothing of an answer, and asks for
+/// nothing.
+const MOST_OF_FRAMES_BYTES: usize = 64;
+
 /// What goes on on one connection. Clones are one.
 #[derive(Debug, Clone)]
 pub(super) struct Activity(Arc<Mutex<Marks>>);
@@ -63,9 +68,12 @@ impl Activity {
         }
     }
 
-    /// The client has taken some of what it was sent.
-    pub(super) fn took(&self) {
+    /// The client has taken some of so many bytes that it was sent.
+    pub(super) fn took(&self, offered_bytes: usize) {
         let mut marks = self.marks();
+        if marks.has_frames && offered_bytes <= MOST_OF_FRAMES_BYTES {
+            return;
+        }
         let now = Instant::now();
         marks.moved_at = now;
         marks.quiet_since = now;
@@ -226,7 +234,10 @@ mod tests {
         let mut other = activity.begin(Version::HTTP_2);
         assert!(timeout(NEVER, activity.overdue(&limits())).await.is_err());
         other.handed();
-        assert_eq!(overdue(&activity).await, (Overdue::Stalled, 20));
+        advance(Duration::from_secs(15)).await;
+        // The answer to a PING is none that was asked for.
+        activity.took(17);
+        assert_eq!(overdue(&activity).await, (Overdue::Stalled, 5));
     }
 
     #[tokio::test(start_paused = true)]
@@ -235,11 +246,24 @@ mod tests {
         let mut serving = activity.begin(Version::HTTP_11);
         serving.handed();
         advance(Duration::from_secs(19)).await;
-        activity.took();
+        activity.took(1);
         assert_eq!(overdue(&activity).await, (Overdue::Stalled, 20));
         drop(serving);
         advance(Duration::from_secs(9)).await;
-        activity.took();
+        activity.took(1);
+        assert_eq!(overdue(&activity).await, (Overdue::Idle, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whose_pings_alone_are_answered_is_idle() {
+        let activity = Activity::new();
+        drop(activity.begin(Version::HTTP_2));
+        advance(Duration::from_secs(9)).await;
+        activity.heard();
+        activity.took(17);
+        assert_eq!(overdue(&activity).await, (Overdue::Idle, 1));
+        // The rest of an answer that is longer than its request was under way.
+        activity.took(MOST_OF_FRAMES_BYTES + 1);
         assert_eq!(overdue(&activity).await, (Overdue::Idle, 10));
     }
 

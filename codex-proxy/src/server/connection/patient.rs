@@ -46,12 +46,13 @@ impl Patient {
     fn patiently<T>(
         &mut self,
         cx: &mut Context<'_>,
+        offered_bytes: usize,
         tried: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if let Poll::Ready(done) = &tried {
             self.stalled = None;
             if done.is_ok() {
-                self.activity.took();
+                self.activity.took(offered_bytes);
             }
             return tried;
         }
@@ -85,7 +86,7 @@ impl AsyncWrite for Patient {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let tried = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.patiently(cx, tried)
+        self.patiently(cx, bytes.len(), tried)
     }
 
     fn poll_write_vectored(
@@ -94,7 +95,8 @@ impl AsyncWrite for Patient {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let tried = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
-        self.patiently(cx, tried)
+        let offered_bytes = slices.iter().map(|slice| slice.len()).sum();
+        self.patiently(cx, offered_bytes, tried)
     }
 
     fn is_write_vectored(&self) -> bool {
