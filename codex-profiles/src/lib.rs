@@ -62,6 +62,8 @@ pub mod keys;
 pub mod listen;
 pub mod live;
 pub mod model_rules;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod profile;
 pub mod removed;
 pub mod report;
