@@ -1,8 +1,7 @@
 //! A PostgreSQL server of one's own, in a folder that is removed with it.
 
 use std::{
-    env, fs,
-    io::{self, Write as _},
+    env, fs, io,
     os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -15,9 +14,10 @@ use tempfile::TempDir;
 /// Where Debian keeps its versions.
 const DEBIAN: &str = "/usr/lib/postgresql";
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Runs the server for as long as its input stays open, so that none outlives a killed test.
-const KEEP: &str = r#"exec 3<&0; "$@" 3<&- <&- & server=$!; read -r signal <&3
-kill -"${signal:-QUIT}" $server; wait $server"#;
+/// Runs the server for as long as its input stays open, so that none outlives a killed test. The
+/// signal is sent until it is heeded: while the server starts, it is ignored.
+const KEEP: &str = r#"exec 3<&0; "$@" 3<&- <&- & server=$!; read -r end <&3
+while kill -QUIT $server 2>/dev/null; do sleep 0.1; done; wait $server"#;
 
 /// A running server, which only local users can reach, over a socket in its folder.
 #[derive(Debug)]
@@ -77,9 +77,7 @@ impl Cluster {
         let Some(mut keeper) = self.keeper.take() else {
             return Ok(());
         };
-        if let Some(mut input) = keeper.stdin.take() {
-            writeln!(input, "QUIT")?;
-        }
+        drop(keeper.stdin.take());
         keeper.wait().map(drop)
     }
 
@@ -164,19 +162,26 @@ impl Drop for Cluster {
     }
 }
 
-/// The folder of the newest server's programs.
+/// The folder of the newest server's programs. What is on the path may be a link to one of them.
 fn programs() -> Option<PathBuf> {
-    let on_path = env::split_paths(&env::var_os("PATH")?).find(|folder| has_server(folder));
+    let on_path = env::split_paths(&env::var_os("PATH")?).find_map(|folder| server_in(&folder));
     let versions = fs::read_dir(DEBIAN).into_iter().flatten().flatten();
-    let of_debian = versions
-        .map(|version| version.path().join("bin"))
-        .filter(|folder| has_server(folder))
-        .max();
-    on_path.or(of_debian)
+    let of_debian = versions.filter_map(|version| server_in(&version.path().join("bin")));
+    on_path.or(of_debian.max())
 }
 
-fn has_server(folder: &Path) -> bool {
-    folder.join("initdb").is_file() && folder.join("postgres").is_file()
+fn server_in(folder: &Path) -> Option<PathBuf> {
+    let folder = folder
+        .join("initdb")
+        .canonicalize()
+        .ok()?
+        .parent()?
+        .to_owned();
+    let programs = ["postgres", "psql", "pg_isready"];
+    let complete = programs
+        .iter()
+        .all(|program| folder.join(program).is_file());
+    complete.then_some(folder)
 }
 
 /// Whom the server runs as where this program is the superuser.

@@ -6,6 +6,9 @@
 
 #![cfg(unix)]
 
+mod away;
+mod chaos;
+mod dying;
 mod sharing;
 mod storing;
 mod world;

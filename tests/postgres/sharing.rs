@@ -31,11 +31,7 @@ async fn a_hundred_requests_at_two_replicas_post_the_token_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_is_due_serves_while_it_is_refreshed_aside() {
     let world = World::new().await;
-    let left = Duration::from_mins(20);
-    let login = world
-        .fake
-        .auth_json_expiring_in(&world.account("work"), left);
-    let old = world.put_login("work", &login).await;
+    let old = world.put_login("work", &world.due("work")).await;
     let replica = world.replica().await;
     let served = bearer(&ask(&replica).await.unwrap());
     assert_eq!(served, old.access_token().unwrap().expose());
@@ -145,13 +141,8 @@ async fn a_request_that_is_bound_to_an_account_is_served_by_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn logins_that_nobody_asks_for_are_kept_alive() {
     let world = World::new().await;
-    for (profile, minutes) in [("idle", 20), ("fresh", 60 * 24 * 9)] {
-        let left = Duration::from_mins(minutes);
-        let login = world
-            .fake
-            .auth_json_expiring_in(&world.account(profile), left);
-        world.put_login(profile, &login).await;
-    }
+    world.put_login("idle", &world.due("idle")).await;
+    world.put("fresh").await;
     let failed = world.replica().await.refresh_due().await.unwrap();
     assert!(failed.is_empty(), "{failed:?}");
     assert_eq!(world.posts(), 1, "the one that is due");

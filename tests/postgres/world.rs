@@ -59,6 +59,15 @@ impl World {
         login
     }
 
+    /// A login that is due for refresh: one that does not say when it ends, and is nine days old.
+    pub(crate) fn due(&self, user: &str) -> Value {
+        let mut login = self.fake.auth_json(&self.account(user));
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(9 * 24);
+        login["tokens"]["access_token"] = format!("opaque-of-{user}").into();
+        login["last_refresh"] = at.to_string().into();
+        login
+    }
+
     pub(crate) fn settings(&self) -> PostgresSettings {
         let settings = PostgresSettings::parse(&self.database.address()).unwrap();
         settings.with_default_profile(named("work"))
