@@ -3,7 +3,7 @@
 //! A refresh token works once (RFC 9700, section 4.14). Nothing here keeps a file or a lock:
 //! whoever calls [`TokenEndpoint::refresh`] must hold the login alone and have noted its intent on
 //! disk, as `codex-profiles` does; for a login that lives in memory alone there is
-//! `MemoryLogin`.
+//! [`MemoryLogin`](crate::memory::MemoryLogin).
 
 mod attempts;
 mod backoff;

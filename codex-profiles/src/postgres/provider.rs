@@ -40,14 +40,14 @@ impl CredentialProvider for PostgresLogins {
     async fn credentials(&self, hint: &RouteHint) -> Result<Credentials, CredentialError> {
         let profile = self.chosen(hint)?;
         let (stored, identity) = self.known(&profile).await?;
-        require_same(hint, &profile, &identity)?;
+        hint.require_identity(&profile, &identity)?;
         let serving = match Freshness::of(&stored.login, Timestamp::now()) {
             Freshness::Fresh => return credentials_of(&stored),
             Freshness::Due => self.serve_and_refresh_aside(stored),
             Freshness::Expiring => self.refresh_or_serve(stored).await?,
         };
         // While this one was refreshed, another account's may have taken its place.
-        require_same(hint, &profile, &serving.login.identity().fingerprint())?;
+        hint.require_identity(&profile, &serving.login.identity().fingerprint())?;
         credentials_of(&serving)
     }
 
@@ -162,20 +162,6 @@ impl PostgresLogins {
         let exchange = Exchange::new(&self.shared, held, reason, flight);
         let done = tokio::spawn(exchange.run().in_current_span()).await;
         done.unwrap_or_else(|_| Err(storage(PathBuf::from(TABLE), StoreError::Interrupted)))
-    }
-}
-
-/// What a request holds was meant for the account that was chosen for it.
-fn require_same(
-    hint: &RouteHint,
-    profile: &ProfileRef,
-    identity: &str,
-) -> Result<(), CredentialError> {
-    match hint.identity.as_deref() {
-        Some(chosen) if chosen != identity => Err(CredentialError::LoginChanged {
-            profile: profile.clone(),
-        }),
-        _ => Ok(()),
     }
 }
 

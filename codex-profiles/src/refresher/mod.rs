@@ -63,7 +63,7 @@ impl CredentialProvider for ProfileStore {
     /// [`finish_refreshes`](ProfileStore::finish_refreshes) before it ends.
     async fn credentials(&self, hint: &RouteHint) -> Result<Credentials, CredentialError> {
         let found = self.resolve(hint.profile.as_ref()).await?;
-        require_same(hint, &found.place, &found.route.identity)?;
+        hint.require_identity(&found.place.reference(), &found.route.identity)?;
         let login = match Freshness::of(&found.login, Timestamp::now()) {
             Freshness::Fresh => found.login.clone(),
             Freshness::Due => self.serve_and_refresh_aside(&found),
@@ -71,7 +71,8 @@ impl CredentialProvider for ProfileStore {
         };
         // While this one was refreshed, another account's may have taken its place.
         if !Arc::ptr_eq(&login, &found.login) {
-            require_same(hint, &found.place, &login.identity().fingerprint())?;
+            let identity = login.identity().fingerprint();
+            hint.require_identity(&found.place.reference(), &identity)?;
         }
         self.credentials_of(&found.place, &login)
     }
@@ -233,16 +234,6 @@ impl ProfileStore {
                     mode: mode.as_str(),
                 },
             })
-    }
-}
-
-/// What a request holds was meant for the account that was chosen for it.
-fn require_same(hint: &RouteHint, place: &Place, identity: &str) -> Result<(), CredentialError> {
-    match hint.identity.as_deref() {
-        Some(chosen) if chosen != identity => Err(CredentialError::LoginChanged {
-            profile: place.reference(),
-        }),
-        _ => Ok(()),
     }
 }
 
