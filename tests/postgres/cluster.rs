@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 /// Where Debian keeps its versions.
 const DEBIAN: &str = "/usr/lib/postgresql";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Runs the server for as long as its input stays open, so that none outlives a killed test. The
 /// signal is sent until it is heeded: while the server starts, it is ignored.
 const KEEP: &str = r#"exec 3<&0; "$@" 3<&- <&- & server=$!; read -r end <&3

@@ -63,7 +63,7 @@ async fn run(orders: &Orders) -> Result<(), PostgresError> {
         {
             Ok(_) => println!("{name} lives"),
             Err(CredentialError::LoginRequired { reason, .. }) => {
-                println!("{name} must log in: {reason}")
+                println!("{name} must log in: {reason}");
             }
             Err(CredentialError::Unavailable { .. }) => println!("{name} waits"),
             Err(error) => println!("{name} failed: {error}"),

@@ -90,7 +90,11 @@ impl Exchange {
 
     pub(super) async fn run(mut self) -> Result<Stored, CredentialError> {
         if let Some(answer) = self.flight.unlanded.take() {
-            return self.land(answer).await;
+            return match self.shared.land(&answer).await {
+                Ok(landed) => self.landed(landed),
+                // Whoever tries again and again does so still.
+                Err(_) => self.keep_in_memory(answer),
+            };
         }
         match self.look_until_decided().await {
             Ok(seen) => self.go_on(seen).await,
@@ -227,18 +231,29 @@ impl Exchange {
             Ok(landed) => self.landed(landed),
             Err(error) => {
                 warn!(profile = %answer.profile, %error, "refreshed tokens are not stored yet");
-                self.shared.known.serve_unwritten(&answer);
-                let stored = Stored {
-                    login: answer.login.clone(),
-                    refused: None,
-                    ..self.wish.held.clone()
-                };
-                self.flight.unlanded = Some(answer);
                 let flight = OwnedMutexGuard::mutex(&self.flight).clone();
                 tokio::spawn(self.shared.clone().land_later(flight, RETRY));
-                Ok(stored)
+                self.keep_in_memory(answer)
             }
         }
+    }
+
+    /// Nobody else has it. What came for another account serves nobody here.
+    fn keep_in_memory(&mut self, answer: Answer) -> Result<Stored, CredentialError> {
+        let login = answer.login.clone();
+        let stranger = answer.stranger;
+        if !stranger {
+            self.shared.known.serve_unwritten(&answer);
+        }
+        self.flight.unlanded = Some(answer);
+        if stranger {
+            return Err(self.login_required(LoginReason::OutcomeUnknown));
+        }
+        Ok(Stored {
+            login,
+            refused: None,
+            ..self.wish.held.clone()
+        })
     }
 
     fn landed(&mut self, landed: Landed) -> Result<Stored, CredentialError> {

@@ -1,4 +1,83 @@
 //! Logins in PostgreSQL, for a service that runs on several machines.
+//!
+//! Every replica opens one connection, and is a
+//! [`CredentialProvider`](codex_auth::CredentialProvider) that serves from memory: a request whose
+//! login is fresh costs no query. What one replica changes the others hear of (`LISTEN`), read
+//! again when their connection was lost, and ask for every 30 seconds; one that has heard of
+//! nothing still learns of it before it would spend a token.
+//!
+//! ```no_run
+//! use codex_auth::{AuthDotJson, Issuer, ProfileRef, refresh::TokenEndpoint};
+//! use codex_profiles::postgres::PostgresSettings;
+//!
+//! # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+//! let settings = PostgresSettings::parse("postgres://router@db.example/router?sslmode=require")?
+//!     .with_default_profile(ProfileRef::new("work"))
+//!     .with_rescue_folder("/var/lib/my-service/codex");
+//! let endpoint = TokenEndpoint::new(reqwest::Client::new(), Issuer::default());
+//! let logins = settings.connect(endpoint).await?;
+//! logins.migrate().await?;
+//! let login = AuthDotJson::parse(&std::fs::read("auth.json")?)?; // of a sign-in of its own
+//! logins.put(&ProfileRef::new("work"), &login).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A refresh
+//!
+//! By whichever replica, in a task of its own that a client which hangs up does not end:
+//!
+//! 1. One transaction: take the advisory lock **of the token**, for the session; read the row
+//!    again; take over what another replica has written, and post nothing; never post a token of
+//!    the table `spent`; else write the row of `intent` (the token's hash, how many attempts, when,
+//!    by which replica, and how long an attempt of its can take). Commit.
+//! 2. Post. No transaction is open meanwhile. Where half of what others allow for has passed before
+//!    the post began, it is not made.
+//! 3. Note the answer in the rescue folder, if there is one.
+//! 4. One transaction: put the answer in the place of the very token that was spent (else somebody
+//!    has signed in again, and nothing is replaced); add the token to `spent`; remove the intent;
+//!    tell the others. Commit, unlock.
+//!
+//! **No answer**: as on disk; one more attempt, then one after a minute, ten, an hour. Only the
+//! issuer's own word ends that: [`LoginReason::OutcomeUnknown`].
+//!
+//! **A lock says that its owner may be at work; a free lock does not say that it is not**: its
+//! connection may have died while it posted. So an attempt which its replica has not ended is
+//! waited for, from when another one first sees it, for the time limit of an answer and a third of
+//! that (40 seconds unless [`with_answer_limit`](TokenEndpoint::with_answer_limit) says otherwise),
+//! over one and the same connection: where the database was away, the time begins anew, since
+//! whoever holds an answer could not write it either. It tries twice a second. This waiting goes by
+//! each replica's own monotonic clock; ages are the database's. Meanwhile the old access token
+//! serves while it lives.
+//!
+//! **The database is away**: logins that are known go on serving. Nothing is posted, since nothing
+//! can be noted. An answer that had been asked for already serves from memory at the replica that
+//! has it, which tries until it is stored.
+//!
+//! # The windows that remain
+//!
+//! - A replica is killed between the issuer's answer and the commit, or the rescue file:
+//!   milliseconds. One more attempt is made, and ends as `OutcomeUnknown`.
+//! - The same while the database is away, which may be long. A rescue folder closes it, if the
+//!   replica is started again on that folder before others have waited long enough.
+//! - A replica that has an answer is cut off from the database, for longer than others wait, while
+//!   these are not: they make one more attempt, which ends the login.
+//! - A replica is frozen, with its connection dead, just between its last look at the clock and
+//!   the post, for longer than others wait.
+//! - The database forgets commits: an older backup is restored, or an asynchronous standby
+//!   promoted. The spent token is back, and is posted once.
+//!
+//! # What it needs
+//!
+//! A schema of its own, `codex_router`, made by [`PostgresLogins::migrate`] (or empty, and given to
+//! its user); PostgreSQL 12 or newer; a connection that stays the same session (no `PgBouncer` in
+//! transaction mode), to the primary. One sign-in belongs to one profile: a login that is in a
+//! Codex's `auth.json` as well would be spent by both.
+//!
+//! The column `auth_json` holds living tokens in the clear: who may read the table, its backups and
+//! its replication may use the logins. Encryption at rest is the database's matter. Statements have
+//! the tokens as parameters, which PostgreSQL logs only where `log_statement` or a low
+//! `log_min_duration_statement` is set and `log_parameter_max_length` is not 0.
 
 mod error;
 mod exchange;
@@ -67,7 +146,7 @@ impl From<Stored> for StoredLogin {
 }
 
 impl PostgresLogins {
-    async fn connect_inner(
+    async fn connect(
         settings: PostgresSettings,
         endpoint: TokenEndpoint,
     ) -> Result<Self, PostgresError> {
@@ -89,13 +168,6 @@ impl PostgresLogins {
         }
         tokio::spawn(follow(Arc::downgrade(&shared), shared.link.dirty.clone()));
         Ok(Self { shared })
-    }
-
-    pub(crate) async fn connect(
-        settings: PostgresSettings,
-        endpoint: TokenEndpoint,
-    ) -> Result<Self, PostgresError> {
-        Self::connect_inner(settings, endpoint).await
     }
 
     /// Makes the tables, and their schema, where they are missing; else does nothing. Any number of

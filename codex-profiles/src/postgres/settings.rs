@@ -7,7 +7,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 use rustls_platform_verifier::BuilderVerifierExt as _;
-use tokio_postgres::Config;
+use tokio_postgres::{Config, config::TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::postgres::{PostgresError, PostgresLogins};
@@ -44,6 +44,10 @@ impl PostgresSettings {
         let mut config = config.map_err(|error| PostgresError::Settings(error.to_string()))?;
         if config.get_application_name().is_none() {
             config.application_name("codex-router");
+        }
+        if config.get_target_session_attrs() == TargetSessionAttrs::Any {
+            // Of several hosts, the primary.
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         config
             .connect_timeout(CONNECT_LIMIT)

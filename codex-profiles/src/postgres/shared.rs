@@ -80,8 +80,14 @@ impl Shared {
         Ok(stored)
     }
 
-    /// Brings an answer to the database, once.
+    /// Brings an answer to the database, and forgets it elsewhere.
     pub(super) async fn land(&self, answer: &Answer) -> Result<Landed, PostgresError> {
+        let landed = self.store(answer).await?;
+        self.rescue.forget(answer).await;
+        Ok(landed)
+    }
+
+    async fn store(&self, answer: &Answer) -> Result<Landed, PostgresError> {
         let mut turn = self.link.turn().await?;
         let schema = self.link.schema();
         let landed = turn
@@ -91,7 +97,6 @@ impl Shared {
         if let Landed::Stored(stored) | Landed::Superseded(stored) = &landed {
             self.known.remember(stored);
         }
-        self.rescue.forget(answer).await;
         let unlocked = turn
             .run(async |client| table::unlock(client, &answer.spent).await)
             .await;
@@ -129,7 +134,12 @@ impl Shared {
     /// Puts what an earlier run could not store in its place.
     pub(super) async fn land_rescued(&self) -> Result<(), PostgresError> {
         for answer in self.rescue.answers().await? {
-            self.land(&answer).await?;
+            // It may be another database than the one of the run that left it.
+            if let Landed::Gone = self.store(&answer).await? {
+                warn!(profile = %answer.profile, "a rescued answer is of a profile that is not here");
+                continue;
+            }
+            self.rescue.forget(&answer).await;
             info!(profile = %answer.profile, "the answer of an earlier run is stored");
         }
         Ok(())
