@@ -79,7 +79,7 @@ async fn away_during_a_post(length: Duration) {
     });
     tokio::time::sleep(length).await;
     world.database.resume().unwrap();
-    let seen = tokio::time::timeout(Duration::from_secs(60), other).await;
+    let seen = tokio::time::timeout(Duration::from_mins(1), other).await;
     assert!(seen.unwrap().unwrap().same_bearer(&served));
     assert_eq!(world.posts(), 1);
     assert_eq!(world.ask("SELECT count(*) FROM codex_router.spent"), "1");

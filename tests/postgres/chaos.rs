@@ -12,7 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::world::{Process, World, said};
 
-const PROFILES: [&str; 3] = ["ada", "bob", "cyd"];
+const PROFILES: [&str; 6] = ["ada", "bob", "cyd", "dan", "eve", "fay"];
+/// Fewer prove nothing. A login whose replica was killed is left alone for seconds each time.
+const FEWEST_ROTATIONS: usize = 20;
 /// How long, at most, a replica on a busy machine takes from the issuer's answer to the commit.
 const WINDOW: SignedDuration = SignedDuration::from_secs(1);
 
@@ -33,7 +35,11 @@ async fn replicas_that_are_killed_lose_nothing_but_an_answer_on_its_way() {
     }
     let (began, mut round, mut kills) = (Instant::now(), 0, Vec::new());
     let mut crew = [start(&world, 1), start(&world, 2)];
-    while began.elapsed() < length() {
+    while began.elapsed() < length() || world.fake.refreshes().len() < FEWEST_ROTATIONS {
+        assert!(
+            began.elapsed() < 10 * length(),
+            "next to nothing is refreshed"
+        );
         round += 1;
         thread::sleep(Duration::from_millis(200 + (round * 7919) % 700));
         if round % 5 == 0 {
@@ -70,11 +76,6 @@ async fn check(world: &World, kills: &[Timestamp]) {
     for refresh in &refreshes {
         posted.entry(&refresh.token).or_default().push(refresh);
     }
-    assert!(
-        posted.len() >= 20,
-        "only {} tokens were spent",
-        posted.len()
-    );
     let mut ended = 0;
     for posts in posted.values().filter(|posts| posts.len() > 1) {
         assert_eq!(posts.len(), 2, "a token was posted more than twice");

@@ -4,6 +4,7 @@
 //!
 //! With `CODEX_ROUTER_LONG=1` in the environment the chaos test goes on for ten minutes.
 
+#![cfg(test)]
 #![cfg(unix)]
 
 mod away;
