@@ -27,6 +27,7 @@ pub mod issuer;
 pub mod jwt;
 #[cfg(feature = "login")]
 pub mod login;
+pub mod memory;
 pub mod provider;
 #[cfg(feature = "refresh")]
 pub mod refresh;

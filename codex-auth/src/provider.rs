@@ -112,6 +112,24 @@ impl RouteHint {
         Self { identity, ..self }
     }
 
+    /// Sees to it that a request which is bound to an account is served by no other.
+    ///
+    /// # Errors
+    /// [`CredentialError::LoginChanged`] where the hint names another identity than this one, the
+    /// fingerprint of `profile`'s.
+    pub fn require_identity(
+        &self,
+        profile: &ProfileRef,
+        identity: &str,
+    ) -> Result<(), CredentialError> {
+        match self.identity.as_deref() {
+            Some(chosen) if chosen != identity => Err(CredentialError::LoginChanged {
+                profile: profile.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// What tells accounts apart: the identity, else the label. A label can be given to another
     /// login, and a login to another label.
     #[must_use]

@@ -48,12 +48,29 @@ impl FailPoint {
         Self(Step::FactsRenamed),
     ];
 
+    /// Those of a refresh whose login is in a database, in their order.
+    #[cfg(feature = "postgres")]
+    pub const DATABASE: [Self; 5] = [
+        Self(Step::BeforeIntentNoted),
+        Self(Step::IntentNoted),
+        Self(Step::Answered),
+        Self(Step::AnswerNoted),
+        Self(Step::Landed),
+    ];
+
     /// The one of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|point| point.to_string() == name)
+        let all = Self::ALL.into_iter();
+        #[cfg(feature = "postgres")]
+        let all = all.chain(Self::DATABASE);
+        let mut all = all;
+        all.find(|point| point.to_string() == name)
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn plan_abort(self, faults: &crate::faults::Faults) {
+        faults.plan(self.0, Fault::Abort);
     }
 
     /// Whether a crash here loses the issuer's answer: it is in memory alone.

@@ -9,6 +9,13 @@ pub(crate) use planned::Meanwhile;
 
 /// A point in a refresh, a switch, a rename or an attachment; `Before…` can fail, the others can only crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    not(feature = "postgres"),
+    expect(
+        dead_code,
+        reason = "some are passed by the refreshes of a database alone"
+    )
+)]
 pub(crate) enum Step {
     RescueReserved,
     IntentNoted,
@@ -33,6 +40,8 @@ pub(crate) enum Step {
     AttachmentNoted,
     BeforeConfigWritten,
     ConfigWritten,
+    BeforeIntentNoted,
+    Landed,
 }
 
 /// What shall happen where.

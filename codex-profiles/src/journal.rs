@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use codex_auth::{AuthDotJson, auth_json::MAX_BYTES};
+use codex_auth::{AuthDotJson, auth_json::MAX_BYTES, refresh::pause_after_unanswered};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -25,14 +25,6 @@ use crate::{
 
 /// How much larger than the old one a new login may be and still fit the rescue file.
 const HEADROOM_BYTES: usize = 64 << 10;
-
-/// After the first post without an answer, the second, and so on.
-const PAUSES: [Duration; 4] = [
-    Duration::ZERO,
-    Duration::from_mins(1),
-    Duration::from_mins(10),
-    Duration::from_hours(1),
-];
 
 /// A refresh that was begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,14 +54,9 @@ impl RefreshIntent {
         }
     }
 
-    /// How long a token that was posted without an answer is not posted again. The first time it is
-    /// at once: most answers are lost to a crash or a connection. Then ever more rarely, and without
-    /// an end: where the issuer did use it, posting it again ends a login that nobody holds any
-    /// more; and where it did not, as in an outage of a gateway, giving up would lose a living one.
+    /// How long the token is not posted again yet.
     pub(crate) fn pause_left(&self) -> Option<Duration> {
-        let unanswered = usize::try_from(self.attempts).unwrap_or(usize::MAX);
-        let last = PAUSES.len() - 1;
-        let pause = PAUSES[unanswered.saturating_sub(1).min(last)];
+        let pause = pause_after_unanswered(self.attempts);
         // A clock that was set back must not make it longer.
         let age = Timestamp::now().duration_since(self.at).unsigned_abs();
         pause.checked_sub(age).filter(|left| !left.is_zero())

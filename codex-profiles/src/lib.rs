@@ -22,6 +22,9 @@
 //! that remain: a program that is killed between the issuer's answer and the next write to disk,
 //! and a Codex, which takes no lock while it refreshes, that does so at the very same moment.
 //!
+//! A service that runs on several machines keeps its logins in a database instead: the module
+//! `postgres`, behind the feature of that name, which keeps the same promise.
+//!
 //! A program that runs for long keeps the logins in step and alive with [`ProfileStore::upkeep`].
 //!
 //! ```
@@ -62,6 +65,8 @@ pub mod keys;
 pub mod listen;
 pub mod live;
 pub mod model_rules;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod profile;
 pub mod removed;
 pub mod report;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -13,13 +14,14 @@ use crate::{
 };
 
 /// A refresh is a short call; a longer wait means that the answer is lost.
-const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// Posts refresh tokens to the issuer, over a client of the caller's.
 #[derive(Debug, Clone)]
 pub struct TokenEndpoint {
     pub(crate) client: reqwest::Client,
     pub(crate) issuer: Issuer,
+    answer_limit: Duration,
 }
 
 /// What the issuer is told about the occasion. *Source:* wire reference 3.1.
@@ -40,7 +42,38 @@ impl TokenEndpoint {
     /// An endpoint of `issuer`. The client's own time limits apply as well.
     #[must_use]
     pub fn new(client: reqwest::Client, issuer: Issuer) -> Self {
-        Self { client, issuer }
+        Self {
+            client,
+            issuer,
+            answer_limit: ANSWER_LIMIT,
+        }
+    }
+
+    /// Counts an answer as lost after this time instead of [`ANSWER_LIMIT`].
+    #[must_use]
+    pub fn with_answer_limit(self, answer_limit: Duration) -> Self {
+        Self {
+            answer_limit,
+            ..self
+        }
+    }
+
+    /// After which time an answer counts as lost.
+    #[must_use]
+    pub fn answer_limit(&self) -> Duration {
+        self.answer_limit
+    }
+
+    /// What becomes of a login whose refresh brought these tokens. Whether it is still the same
+    /// account's is [`may_follow`](AuthDotJson::may_follow)'s to say.
+    #[must_use]
+    pub fn successor(&self, spent: &AuthDotJson, fresh: FreshTokens) -> AuthDotJson {
+        let mut login = spent.clone();
+        login.rotate(fresh, later_than(spent));
+        if self.is_elsewhere(spent) {
+            login.forget_provenance();
+        }
+        login
     }
 
     /// Whether this is another issuer than the one that made `login`.
@@ -71,7 +104,7 @@ impl TokenEndpoint {
             refresh_token,
         };
         let url = self.issuer.token_url(login.provenance());
-        let request = request::post(&self.client, &url, ANSWER_LIMIT).json(&body);
+        let request = request::post(&self.client, &url, self.answer_limit).json(&body);
         let answer = request.send().await.map_err(sort_send_error)?;
         let status = answer.status().as_u16();
         let body = answer.bytes().await.map_err(lost)?;
@@ -97,6 +130,16 @@ fn sort_send_error(error: reqwest::Error) -> RefreshError {
     } else {
         lost(error)
     }
+}
+
+/// Now, or just after the login was last written by a clock that was ahead of ours: what follows
+/// must not look older than what it replaces.
+fn later_than(login: &AuthDotJson) -> Timestamp {
+    let tick = SignedDuration::from_nanos(1);
+    let after = login
+        .last_refresh()
+        .and_then(|at| at.checked_add(tick).ok());
+    after.unwrap_or(Timestamp::MIN).max(Timestamp::now())
 }
 
 fn lost(error: reqwest::Error) -> RefreshError {

@@ -4,6 +4,18 @@ use serde::Deserialize;
 
 use crate::provider::LoginReason;
 
+impl LoginReason {
+    /// The same reason, of a token that was posted before without an answer: that it was used says
+    /// no more then than that it was this very login's refresh whose answer is lost.
+    #[must_use]
+    pub fn after_unanswered(self) -> Self {
+        match self {
+            Self::Reused | Self::Revoked => Self::OutcomeUnknown,
+            reason => reason,
+        }
+    }
+}
+
 /// Why a refresh brought no tokens; each variant is a different thing for the caller to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -33,6 +45,15 @@ pub enum RefreshError {
 }
 
 impl RefreshError {
+    /// Whether the token may be used up all the same, though nobody has its successor.
+    #[must_use]
+    pub fn leaves_outcome_unknown(&self) -> bool {
+        !matches!(
+            self,
+            Self::NotSent(_) | Self::Failed(_) | Self::Refused(_) | Self::NothingToSpend
+        )
+    }
+
     /// Sorts an answer that is not 200. *Source:* wire reference 3.3, captures `refresh-fails-*`.
     pub(crate) fn from_answer(status: u16, body: &[u8]) -> Self {
         match code_of(body).as_deref().and_then(reason_of_code) {

@@ -6,10 +6,10 @@ use codex_auth::{
     AuthDotJson, CredentialError, LoginReason,
     auth_json::FreshTokens,
     provider::SharedError,
-    refresh::{RefreshError, RefreshReason},
+    refresh::{Backoff, RefreshError, RefreshReason},
     secret::RefreshToken,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::{sync::OwnedMutexGuard, time};
 use tracing::{info, warn};
 
@@ -20,9 +20,8 @@ use crate::{
     ledger::Spent,
     profile::Place,
     refresher::{
-        Flight,
-        backoff::Backoff,
         counts::Outcome,
+        flight::Flight,
         landing::Unlanded,
         login_required,
         prepare::{Prepared, Spend, Wish},
@@ -41,7 +40,7 @@ const CODEX_COMMIT: [Duration; 6] = [Duration::from_millis(250); 6];
 pub(super) struct Exchange {
     store: ProfileStore,
     wish: Arc<Wish>,
-    flight: OwnedMutexGuard<Flight>,
+    flight: OwnedMutexGuard<Flight<Unlanded>>,
     auditor: Auditor,
     /// Whether what comes of it is the issuer's answer.
     has_spent: bool,
@@ -61,7 +60,7 @@ impl Exchange {
         place: &Place,
         held: Arc<AuthDotJson>,
         reason: RefreshReason,
-        flight: OwnedMutexGuard<Flight>,
+        flight: OwnedMutexGuard<Flight<Unlanded>>,
     ) -> Self {
         let wish = Wish {
             place: place.clone(),
@@ -173,11 +172,7 @@ impl Exchange {
         spend: Spend,
         fresh: FreshTokens,
     ) -> Result<Arc<AuthDotJson>, CredentialError> {
-        let mut login = AuthDotJson::clone(&spend.login);
-        login.rotate(fresh, later_than(&spend.login));
-        if self.store.endpoint.is_elsewhere(&spend.login) {
-            login.forget_provenance();
-        }
+        let login = self.store.endpoint.successor(&spend.login, fresh);
         if !login.may_follow(&spend.login) {
             return self.keep_stranger(spend, login).await;
         }
@@ -241,12 +236,9 @@ impl Exchange {
             self.clear(&spend).await;
             return Ok(login);
         }
-        let unanswered_before = spend.intent.attempts > 1;
-        let reason = match reason {
-            LoginReason::Reused | LoginReason::Revoked if unanswered_before => {
-                LoginReason::OutcomeUnknown
-            }
-            reason => reason,
+        let reason = match spend.intent.attempts {
+            0 | 1 => reason,
+            _unanswered => reason.after_unanswered(),
         };
         self.give_up(spend, reason).await
     }
@@ -329,7 +321,7 @@ impl Exchange {
         let profile = self.wish.place.reference();
         warn!(%profile, %error, "not refreshed: it is tried again later");
         let (journal, mut intent) = (spend.journal.clone(), spend.intent.clone());
-        let lost = !matches!(error, RefreshError::NotSent(_) | RefreshError::Failed(_));
+        let lost = error.leaves_outcome_unknown();
         let noted = blocking(move || {
             if lost {
                 return Ok(());
@@ -356,14 +348,4 @@ impl Exchange {
             warn!(%error, "a settled journal could not be removed");
         }
     }
-}
-
-/// Now, or just after the login was last written by a clock that was ahead of ours: what follows
-/// must not look older than what it replaces.
-fn later_than(login: &AuthDotJson) -> Timestamp {
-    let tick = SignedDuration::from_nanos(1);
-    let after = login
-        .last_refresh()
-        .and_then(|at| at.checked_add(tick).ok());
-    after.unwrap_or(Timestamp::MIN).max(Timestamp::now())
 }

@@ -5,23 +5,19 @@
 //! after the intent and the room for the answer are on disk. New tokens serve only once they are
 //! on disk, and a caller that stops waiting stops nothing.
 
-mod backoff;
 mod counts;
 mod exchange;
+pub(crate) mod flight;
 mod landing;
-mod prepare;
+pub(crate) mod prepare;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-};
+use std::sync::Arc;
 
 use codex_auth::{
     AuthDotJson, AuthMode, CredentialError, CredentialProvider, Credentials, LoginReason,
     RouteHint,
     credentials::UnusableInHeader,
     refresh::{Freshness, RefreshReason},
-    secret::RefreshToken,
 };
 use jiff::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
@@ -31,9 +27,8 @@ pub use counts::RefreshCounts;
 
 use crate::{
     error::{StoreError, storage},
-    memory::lock,
     profile::{Place, ProfileName},
-    refresher::{backoff::Backoff, exchange::Exchange, landing::Unlanded},
+    refresher::{exchange::Exchange, flight::FlightMap, landing::Unlanded},
     route::Resolved,
     store::{ProfileStore, blocking},
 };
@@ -41,49 +36,15 @@ use crate::{
 /// The refreshes of this process, one at a time for each identity.
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
-    by_identity: Mutex<HashMap<String, Arc<AsyncMutex<Flight>>>>,
+    by_identity: FlightMap<Unlanded>,
     publishing: Arc<AsyncMutex<()>>,
     tally: counts::Tally,
 }
 
-/// What is known about one identity's refreshes, and the right to begin one.
-#[derive(Debug, Default)]
-pub(crate) struct Flight {
-    backoff: Backoff,
-    /// The token, by its fingerprint, that the issuer refused for good.
-    refused: Option<(String, LoginReason)>,
-    /// An answer that no disk would take.
-    unlanded: Option<Unlanded>,
-}
-
 impl Flights {
-    fn of(&self, fingerprint: &str) -> Arc<AsyncMutex<Flight>> {
-        let mut flights = lock(&self.by_identity);
-        flights.entry(fingerprint.to_owned()).or_default().clone()
-    }
-
     /// The right to publish aside, unless somebody does so already.
     pub(crate) fn publishing(&self) -> Option<OwnedMutexGuard<()>> {
         self.publishing.clone().try_lock_owned().ok()
-    }
-
-    fn all(&self) -> Vec<Arc<AsyncMutex<Flight>>> {
-        lock(&self.by_identity).values().cloned().collect()
-    }
-}
-
-impl Flight {
-    /// Why nothing may be posted for this login now.
-    fn obstacle(&self, place: &Place, login: &AuthDotJson) -> Option<CredentialError> {
-        let token = login.refresh_token().map(RefreshToken::fingerprint);
-        if let Some((refused, reason)) = &self.refused
-            && token.as_ref() == Some(refused)
-        {
-            return Some(login_required(place, *reason));
-        }
-        let source = self.backoff.blocked(token.as_deref())?;
-        let profile = place.reference();
-        Some(CredentialError::Unavailable { profile, source })
     }
 }
 
@@ -102,7 +63,7 @@ impl CredentialProvider for ProfileStore {
     /// [`finish_refreshes`](ProfileStore::finish_refreshes) before it ends.
     async fn credentials(&self, hint: &RouteHint) -> Result<Credentials, CredentialError> {
         let found = self.resolve(hint.profile.as_ref()).await?;
-        require_same(hint, &found.place, &found.route.identity)?;
+        hint.require_identity(&found.place.reference(), &found.route.identity)?;
         let login = match Freshness::of(&found.login, Timestamp::now()) {
             Freshness::Fresh => found.login.clone(),
             Freshness::Due => self.serve_and_refresh_aside(&found),
@@ -110,7 +71,8 @@ impl CredentialProvider for ProfileStore {
         };
         // While this one was refreshed, another account's may have taken its place.
         if !Arc::ptr_eq(&login, &found.login) {
-            require_same(hint, &found.place, &login.identity().fingerprint())?;
+            let identity = login.identity().fingerprint();
+            hint.require_identity(&found.place.reference(), &identity)?;
         }
         self.credentials_of(&found.place, &login)
     }
@@ -176,7 +138,7 @@ impl ProfileStore {
     /// Waits until no refresh is under way: to be awaited before the program ends, so that no
     /// answer of the issuer is missed. A refresh takes 30 s at most, and hardly ever more than one.
     pub async fn finish_refreshes(&self) {
-        for flight in self.flights.all() {
+        for flight in self.flights.by_identity.all() {
             let mut flight = flight.lock().await;
             if let Some(answer) = flight.unlanded.take() {
                 flight.unlanded = self.land_at_last(answer).await;
@@ -192,11 +154,16 @@ impl ProfileStore {
     }
 
     fn serve_and_refresh_aside(&self, found: &Resolved) -> Arc<AuthDotJson> {
-        let flight = self.flights.of(&found.login.identity().fingerprint());
+        let flight = self
+            .flights
+            .by_identity
+            .of(&found.login.identity().fingerprint());
         // Taken already: somebody refreshes this login just now.
         if let Ok(flight) = flight.try_lock_owned()
             && found.login.refresh_token().is_some()
-            && flight.obstacle(&found.place, &found.login).is_none()
+            && flight
+                .obstacle(&found.place.reference(), &found.login)
+                .is_none()
         {
             let reason = match found.login.access_token_expires_at() {
                 Some(_) => RefreshReason::ProactiveExpiry,
@@ -233,7 +200,7 @@ impl ProfileStore {
         if held.refresh_token().is_none() {
             return Err(login_required(place, LoginReason::NoRefreshToken));
         }
-        let flight = self.flights.of(&held.identity().fingerprint());
+        let flight = self.flights.by_identity.of(&held.identity().fingerprint());
         let flight = flight.lock_owned().await;
         // Whoever held the flight before us has refreshed it, most likely.
         let newest = self.newest(place).await;
@@ -241,7 +208,7 @@ impl ProfileStore {
         if !same_access(&newest, &held) {
             return Ok(newest);
         }
-        if let Some(obstacle) = flight.obstacle(place, &held) {
+        if let Some(obstacle) = flight.obstacle(&place.reference(), &held) {
             return Err(obstacle);
         }
         // A task of its own: a client that hangs up must not cut a rotation in half.
@@ -270,16 +237,6 @@ impl ProfileStore {
     }
 }
 
-/// What a request holds was meant for the account that was chosen for it.
-fn require_same(hint: &RouteHint, place: &Place, identity: &str) -> Result<(), CredentialError> {
-    match hint.identity.as_deref() {
-        Some(chosen) if chosen != identity => Err(CredentialError::LoginChanged {
-            profile: place.reference(),
-        }),
-        _ => Ok(()),
-    }
-}
-
 fn login_required(place: &Place, reason: LoginReason) -> CredentialError {
     CredentialError::LoginRequired {
         profile: place.reference(),
@@ -288,11 +245,11 @@ fn login_required(place: &Place, reason: LoginReason) -> CredentialError {
 }
 
 /// Whether both put the same bearer token on a request.
-fn same_access(one: &AuthDotJson, other: &AuthDotJson) -> bool {
+pub(crate) fn same_access(one: &AuthDotJson, other: &AuthDotJson) -> bool {
     one.access_token() == other.access_token()
 }
 
-fn still_lives(login: &AuthDotJson) -> bool {
+pub(crate) fn still_lives(login: &AuthDotJson) -> bool {
     let expires_at = login.access_token_expires_at();
     expires_at.is_some_and(|at| at > Timestamp::now())
 }

@@ -35,7 +35,7 @@ const MAX_TRIES: usize = 5;
 /// How far apart two refreshes on account of a 401 are at least, whichever process makes them. An
 /// upstream that answers 401 to fresh tokens has another reason, and each of its answers would cost
 /// a one-time token.
-const RECOVERY_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
+pub(crate) const RECOVERY_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
 /// How long a commit of Codex is waited for. One takes milliseconds, as a rule.
 const CODEX_COMMIT_LIMIT: Duration = Duration::from_secs(3);
 /// How long a refresh that Codex may have begun is waited for once the access token has ended. One
@@ -348,7 +348,11 @@ fn fingerprint(login: &AuthDotJson) -> String {
 
 /// Whether a token that seems to end soon came just now: our clock is wrong then, not the token, and
 /// would ask for another one at every request.
-fn is_too_young(reason: RefreshReason, login: &AuthDotJson, age: Option<SignedDuration>) -> bool {
+pub(crate) fn is_too_young(
+    reason: RefreshReason,
+    login: &AuthDotJson,
+    age: Option<SignedDuration>,
+) -> bool {
     let lifetime = login.access_token_lifetime();
     is_by_the_clock(reason) && age.zip(lifetime).is_some_and(|(age, life)| age < life / 2)
 }

@@ -5,15 +5,17 @@ use std::{
     time::Duration,
 };
 
-use codex_auth::provider::SharedError;
 use tokio::time::Instant;
+
+use crate::provider::SharedError;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
-/// How long nothing is posted, and why.
+/// How long nothing is posted, and why: a second after the first failure, twice as long after each
+/// further one, and five minutes at most.
 #[derive(Debug, Default)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     failures: u32,
     pause: Option<(Instant, SharedError)>,
     /// The token, by its fingerprint, that the pause is about: another one need not wait.
@@ -21,15 +23,16 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Why this token may not be posted now.
-    pub(crate) fn blocked(&self, token: Option<&str>) -> Option<SharedError> {
+    /// Why this token, by its fingerprint, may not be posted now.
+    #[must_use]
+    pub fn blocked(&self, token: Option<&str>) -> Option<SharedError> {
         let (until, reason) = self.pause.as_ref()?;
         let same = self.token.as_deref() == token;
         (same && Instant::now() < *until).then(|| reason.clone())
     }
 
-    /// Says which token failed, or has to wait.
-    pub(crate) fn of_token(&mut self, token: Option<String>) -> &mut Self {
+    /// Says which token failed, or has to wait, by its fingerprint.
+    pub fn of_token(&mut self, token: Option<String>) -> &mut Self {
         if self.token != token {
             self.failures = 0;
             self.token = token;
@@ -39,7 +42,7 @@ impl Backoff {
 
     /// Begins a pause, twice as long as the one before, with jitter so that several identities do
     /// not come back in one burst.
-    pub(crate) fn failed(&mut self, reason: SharedError) {
+    pub fn failed(&mut self, reason: SharedError) {
         let pause = FIRST_PAUSE
             .saturating_mul(1 << self.failures.min(16))
             .min(LONGEST_PAUSE);
@@ -48,11 +51,12 @@ impl Backoff {
     }
 
     /// Begins a pause of this length, for a reason that is no failure.
-    pub(crate) fn pause(&mut self, length: Duration, reason: SharedError) {
+    pub fn pause(&mut self, length: Duration, reason: SharedError) {
         self.pause = Some((Instant::now() + length, reason));
     }
 
-    pub(crate) fn reset(&mut self) {
+    /// Forgets all failures.
+    pub fn reset(&mut self) {
         *self = Self::default();
     }
 }
