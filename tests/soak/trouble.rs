@@ -12,6 +12,7 @@ use std::{
 
 use fake_openai::{FakeOpenAi, Fault};
 use futures_util::future::join_all;
+use reqwest::Client;
 
 use crate::{
     Scale, does_not_grow,
@@ -149,7 +150,7 @@ impl Drop for ControlGroup {
 #[tokio::test]
 async fn more_bodies_than_memory_wait_or_are_refused_and_the_process_lives() {
     let scale = Scale::chosen();
-    let Some(group) = ControlGroup::of_memory(160 << 20) else {
+    let Some(group) = ControlGroup::of_memory(256 << 20) else {
         assert!(
             scale.until.is_none(),
             "a soak is run where memory can be limited"
@@ -172,11 +173,12 @@ async fn more_bodies_than_memory_wait_or_are_refused_and_the_process_lives() {
     let world = World { router, home, fake };
     is_well(&world).await;
     // Together several times of what there is, and again of that to translate them.
-    let body = chat(&"word ".repeat(12 << 18));
+    let body = chat(&"word ".repeat(5 << 18));
+    let patient = Client::builder().no_proxy().build().unwrap();
     let mut after_rounds = Vec::new();
-    while scale.goes_on(after_rounds.len(), 3) {
+    while scale.goes_on(after_rounds.len(), 1) {
         let url = world.router.url("/v1/chat/completions");
-        let sent = (0..scale.of(8, 40)).map(|_| Answer::to(client().post(&url).json(&body)));
+        let sent = (0..scale.of(12, 60)).map(|_| Answer::to(patient.post(&url).json(&body)));
         let answers = join_all(sent).await;
         let served = answers.iter().filter(|answer| answer.status == 200).count();
         assert!(served > 0, "somebody is served: {}", answers[0].text());
