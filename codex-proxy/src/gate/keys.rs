@@ -111,7 +111,9 @@ where
         let keys = self.keys.clone();
         Box::pin(async move {
             let step = Step::begin(request.extensions(), "client_key");
-            match step.watch(checked(&keys, &mut request), Clone::clone).await {
+            let checked = step.watch(checked(&keys, &mut request), Clone::clone).await;
+            step.end();
+            match checked {
                 Ok(()) => ready.call(request).await,
                 Err(error) => Ok(error.into_response()),
             }

@@ -73,8 +73,10 @@ where
         let table = self.table.clone();
         Box::pin(async move {
             let step = Step::begin(request.extensions(), "route");
-            let chosen = step.watch(choose(&table, &mut request), Clone::clone);
-            let (chosen, reason) = match chosen.await {
+            let chosen = choose(&table, &mut request);
+            let chosen = step.watch(chosen, Clone::clone).await;
+            step.end();
+            let (chosen, reason) = match chosen {
                 Ok(chosen) => chosen,
                 Err(error) => return Ok(error.into_response()),
             };

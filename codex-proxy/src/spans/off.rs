@@ -27,7 +27,7 @@ impl Step {
     pub(crate) fn fail(&self, _: impl FnOnce() -> ApiError) {}
 
     #[inline]
-    pub(crate) fn served_by(&self, _: &ProfileRef) {}
+    pub(crate) fn served_by(self, _: &ProfileRef) {}
 
     #[inline]
     pub(crate) fn broke(self) {}

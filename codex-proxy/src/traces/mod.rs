@@ -2,7 +2,7 @@
 //!
 //! [`TracesLayer`] makes a span of each request, by the semantic conventions for HTTP servers, and
 //! the layers inside make theirs under it: `gate`, `client_key`, `route`, `translate`,
-//! `credentials`, `refresh`, and one for each call of the upstream. A request that asks a model has
+//! `credentials`, `workspace`, `refresh`, and one for each call of the upstream. A request that asks a model has
 //! a span by those for generative AI, such as `chat gpt-5.2-codex`, where it is in a list of
 //! requests ([`requests`](crate::requests)); a turn over WebSocket is one too, under that of its
 //! connection. A span ends with the answer, not with its head.

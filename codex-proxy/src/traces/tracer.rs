@@ -73,10 +73,31 @@ impl Extractor for Headers<'_> {
         let mut values = self.0.get_all(key).iter();
         let value = values.next()?;
         let is_only = values.next().is_none();
-        value.to_str().ok().filter(|_| is_only)
+        let is_meant = key != "traceparent" || is_traceparent(value.as_bytes());
+        value.to_str().ok().filter(|_| is_only && is_meant)
     }
 
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(http::HeaderName::as_str).collect()
     }
+}
+
+/// Whether it has the form that the specification has for it: what is nearly one was made by nobody
+/// who means it. *Source:* W3C Trace Context, section 3.2.
+fn is_traceparent(value: &[u8]) -> bool {
+    const FORM: &[u8] = b"00-00000000000000000000000000000000-0000000000000000-00";
+    let (Some(known), Some(more)) = (value.get(..FORM.len()), value.get(FORM.len()..)) else {
+        return false;
+    };
+    let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    let fits = |(is, form): (&u8, &u8)| {
+        if *form == b'-' {
+            is == form
+        } else {
+            is_hex(*is)
+        }
+    };
+    // Later versions may say more.
+    let ends = more.is_empty() || (more.starts_with(b"-") && !known.starts_with(b"00"));
+    known.iter().zip(FORM).all(fits) && ends
 }

@@ -42,8 +42,8 @@ impl Step {
         }))
     }
 
-    /// It has come to this profile.
-    pub(crate) fn served_by(&self, profile: &ProfileRef) {
+    /// It has come to this profile, and is over.
+    pub(crate) fn served_by(self, profile: &ProfileRef) {
         if let Some(span) = &self.0 {
             let profile = KeyValue::new("codex_router.profile", profile.to_string());
             span.span().set_attribute(profile);
@@ -58,6 +58,10 @@ impl Step {
         span.span().set_attribute(attribute);
         if status.is_client_error() || status.is_server_error() {
             mark(span, status.as_str().to_owned());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            // It is held while the login is refreshed, and nobody reads more of it.
+            span.span().end();
         }
     }
 
