@@ -7,7 +7,7 @@ use http::{Extensions, HeaderMap, Method, Request};
 
 use crate::{ApiError, meter::Model, requests::RequestEntry};
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Step;
 
 #[expect(

@@ -12,8 +12,10 @@ use opentelemetry::{
 
 use super::{Point, Root, mark};
 use crate::{
+    Origin,
     meter::{FinishReason, Model},
     requests::{OverWebSocket, RequestEntry, RequestState},
+    route::RouteReason,
     ws::is_handshake,
 };
 
@@ -267,12 +269,9 @@ impl Asks {
                 entry.reasoning_tokens,
             ),
             text("codex_router.profile", entry.profile.as_deref()),
-            text("codex_router.reason", entry.reason.map(|it| it.as_str())),
+            text("codex_router.reason", entry.reason.map(RouteReason::as_str)),
             text("codex_router.client", entry.client.as_deref()),
-            text(
-                "codex_router.error_by",
-                entry.error_by.map(|it| it.as_str()),
-            ),
+            text("codex_router.error_by", entry.error_by.map(Origin::as_str)),
             finish,
             stream,
         ];

@@ -92,7 +92,9 @@ impl Step {
         done
     }
 
-    pub(crate) fn end(self) {}
+    pub(crate) fn end(self) {
+        drop(self);
+    }
 }
 
 impl Drop for Step {
