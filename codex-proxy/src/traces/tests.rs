@@ -55,7 +55,7 @@ async fn a_span_ends_with_the_body_or_when_nobody_wants_it() {
     for is_read in [true, false] {
         let (traces, spans) = traces(Sampler::AlwaysOn);
         let request = Request::get("/v1/models").body(()).unwrap();
-        let (answer, _) = answered(traces, request, StatusCode::OK).await;
+        let (answer, _) = answered(traces.clone(), request, StatusCode::OK).await;
         assert!(spans.get_finished_spans().unwrap().is_empty());
         if is_read {
             answer.into_body().collect().await.unwrap();
@@ -70,7 +70,8 @@ async fn a_span_ends_with_the_body_or_when_nobody_wants_it() {
 async fn the_span_of_a_connection_ends_with_whoever_holds_it() {
     let (traces, spans) = traces(Sampler::AlwaysOn);
     let request = Request::get("/v1/responses").body(()).unwrap();
-    let (answer, connection) = answered(traces, request, StatusCode::SWITCHING_PROTOCOLS).await;
+    let (answer, connection) =
+        answered(traces.clone(), request, StatusCode::SWITCHING_PROTOCOLS).await;
     drop(answer);
     assert!(spans.get_finished_spans().unwrap().is_empty());
     drop(connection);
@@ -82,7 +83,7 @@ async fn the_span_of_a_connection_ends_with_whoever_holds_it() {
 async fn what_is_not_recorded_leaves_nothing_to_hang_steps_on() {
     let (traces, spans) = traces(Sampler::AlwaysOff);
     let request = Request::get("/v1/models").body(()).unwrap();
-    let (answer, link) = answered(traces, request, StatusCode::OK).await;
+    let (answer, link) = answered(traces.clone(), request, StatusCode::OK).await;
     assert!(link.is_none());
     drop(answer);
     assert!(spans.get_finished_spans().unwrap().is_empty());
@@ -107,7 +108,7 @@ async fn a_parent_is_named_once_and_in_its_form_or_not_at_all() {
             request = request.header("traceparent", *header);
         }
         let request = request.body(()).unwrap();
-        drop(answered(traces, request, StatusCode::OK).await);
+        drop(answered(traces.clone(), request, StatusCode::OK).await);
         let span = &spans.get_finished_spans().unwrap()[0];
         assert_eq!(
             span.parent_span_id != SpanId::INVALID,
