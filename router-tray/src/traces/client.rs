@@ -15,7 +15,7 @@ const LONGEST_ANSWER_BYTES: usize = 64 << 10;
 /// Sends batches over the client that the program has, with its proxies and its certificates.
 #[derive(Debug)]
 pub(super) struct Client {
-    client: reqwest::Client,
+    http: reqwest::Client,
     timeout: Duration,
     /// Batches are sent by a thread that has no runtime.
     runtime: Handle,
@@ -24,9 +24,9 @@ pub(super) struct Client {
 
 impl Client {
     /// Within a runtime.
-    pub(super) fn new(client: reqwest::Client, timeout: Duration) -> Self {
+    pub(super) fn new(http: reqwest::Client, timeout: Duration) -> Self {
         Self {
-            client,
+            http,
             timeout,
             runtime: Handle::current(),
             is_failing: AtomicBool::new(false),
@@ -50,8 +50,8 @@ impl Client {
 #[async_trait]
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let (client, timeout) = (self.client.clone(), self.timeout);
-        let sent = self.runtime.spawn(send(client, request, timeout)).await;
+        let sent = send(self.http.clone(), request, self.timeout);
+        let sent = self.runtime.spawn(sent).await;
         let answer = sent.map_err(HttpError::from).flatten();
         match &answer {
             Ok(answer) if answer.status().is_success() => self.tell(None),
@@ -63,7 +63,7 @@ impl HttpClient for Client {
 }
 
 async fn send(
-    client: reqwest::Client,
+    http: reqwest::Client,
     request: Request<Bytes>,
     timeout: Duration,
 ) -> Result<Response<Bytes>, HttpError> {
@@ -73,7 +73,7 @@ async fn send(
     for value in request.headers_mut().values_mut() {
         value.set_sensitive(true);
     }
-    let answer = client.execute(request).await;
+    let answer = http.execute(request).await;
     let mut answer = answer.map_err(reqwest::Error::without_url)?;
     let mut told = Response::new(Bytes::new());
     *told.status_mut() = answer.status();

@@ -131,7 +131,10 @@ impl Collector {
 
 impl From<Sent> for Span {
     fn from(sent: Sent) -> Self {
-        let hex = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = |id: &[u8]| {
+            let bytes: Vec<_> = id.iter().map(|byte| format!("{byte:02x}")).collect();
+            bytes.concat()
+        };
         Self {
             trace: hex(&sent.trace_id),
             id: hex(&sent.span_id),
