@@ -57,6 +57,7 @@
 //!
 //! - `server`: the axum server of these layers over `codex-profiles`, with decompression; and what
 //!   tells whether it can work on this machine.
+//! - `otel`: spans of all that for OpenTelemetry, made by a tracer that is given to it.
 //! - `metrics`: counts of all that for Prometheus, in a registry of their own.
 //! - `control`: the page of that server, and the API that the page, a tray and scripts use.
 
@@ -84,7 +85,10 @@ pub mod responses;
 pub mod route;
 #[cfg(feature = "server")]
 pub mod server;
+mod spans;
 pub mod sse;
+#[cfg(feature = "otel")]
+pub mod traces;
 pub mod translated;
 pub mod upstream;
 pub mod usage;

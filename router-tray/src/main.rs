@@ -12,6 +12,8 @@ mod reloading;
 mod running;
 mod service;
 mod serving;
+#[cfg(feature = "otel")]
+mod traces;
 #[cfg(any(windows, test))]
 mod windows_word;
 

@@ -17,6 +17,8 @@ use codex_proxy::{
     usage::UsagePoll,
 };
 
+#[cfg(feature = "otel")]
+use crate::traces::Export;
 use crate::{
     cli::{Failure, client, stop_signal},
     log,
@@ -34,6 +36,8 @@ pub(crate) struct Serving {
     announcement: Option<Announcement>,
     usage: UsagePoll,
     reloading: Reloading,
+    #[cfg(feature = "otel")]
+    traces: Option<Export>,
 }
 
 /// Prepares the process, which must have no more than one thread yet.
@@ -84,8 +88,15 @@ impl Serving {
             .fallback(store.clone())
             .model_rules(store.clone())
             .client_keys(store.clone())
-            .limits(limits(&state))
-            .build()?;
+            .limits(limits(&state));
+        #[cfg(feature = "otel")]
+        let traces = Export::start()?;
+        #[cfg(feature = "otel")]
+        let server = match &traces {
+            Some(export) => server.traces(export.traces()),
+            None => server,
+        };
+        let server = server.build()?;
         let (bound, address) = hold(server, handed, listen, &store).await?;
         let hosts = hosts(state.allowed_hosts(), &address);
         bound.handle().set_hosts(hosts);
@@ -109,6 +120,8 @@ impl Serving {
             announcement: announcement.ok(),
             usage,
             reloading,
+            #[cfg(feature = "otel")]
+            traces,
         })
     }
 
@@ -148,6 +161,10 @@ impl Serving {
         // Its client may have left, but the answer of the issuer is the only copy of the new tokens.
         self.store.finish_refreshes().await;
         self.store.keep_usage().await;
+        #[cfg(feature = "otel")]
+        if let Some(export) = self.traces {
+            export.finish().await;
+        }
     }
 }
 

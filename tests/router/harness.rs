@@ -575,7 +575,8 @@ fn binary() -> &'static Path {
 
 fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = "build --quiet -p router-tray --no-default-features --bin codex-router";
+    let arguments =
+        "build --quiet -p router-tray --no-default-features --features otel --bin codex-router";
     let status = Command::new(cargo)
         .args(arguments.split(' '))
         .arg("--target-dir")

@@ -44,6 +44,7 @@ mod service;
 mod signing_in;
 mod signing_out;
 mod switching;
+mod traces;
 mod transfer;
 mod upstream_errors;
 mod usage;

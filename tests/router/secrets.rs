@@ -7,6 +7,7 @@ use crate::{
     harness::{
         Answer, Home, MODEL, Router, World, access_token, fake, refresh_token, worker, write,
     },
+    traces::{self, Collector},
     websocket::Socket,
 };
 
@@ -208,7 +209,8 @@ async fn nothing_is_printed_as_json_either() {
     hides_all("json").await;
 }
 
-async fn hides_all(format: &str) {
+/// A router with secrets in all that it has.
+fn with_secrets(environment: &[(&str, &str)]) -> (World, [Value; 2]) {
     let fake = fake();
     let account = worker().email(EMAIL);
     let work = fake.auth_json_expired(&account);
@@ -217,12 +219,44 @@ async fn hides_all(format: &str) {
     let key = fake.api_key_auth_json(KEY);
     let home = Home::with(&[("work", work.clone()), ("dead", dead.clone()), ("key", key)]);
     write(&home.profile("broken"), &work.to_string()[..900]);
+    let router = Router::start_with(&home, &fake, environment);
+    (World { router, home, fake }, [work, dead])
+}
+
+#[tokio::test]
+async fn nothing_is_in_the_traces_either() {
+    let collector = Collector::start();
+    let environment = traces::environment(&collector);
+    let environment: Vec<_> = environment
+        .iter()
+        .map(|(name, it)| (*name, &**it))
+        .collect();
+    let (mut world, [work, dead]) = with_secrets(&environment);
+    everything(&world).await;
+    other_doors(&world).await;
+    let token = std::fs::read_to_string(world.home.path("router/control.token")).unwrap();
+    world.router.terminate();
+    world.router.ended(crate::harness::PATIENCE);
+    let mut secrets = secrets(&[&work, &dead], &world.fake.refreshes());
+    secrets.push((token.trim().to_owned(), "the control token".to_owned()));
+    let sent = String::from_utf8_lossy(&collector.bytes()).into_owned();
+    for name in [
+        "GET /{id}/{id}",
+        "GET /v1/models",
+        "POST /v1/embeddings",
+        "refresh",
+    ] {
+        assert!(sent.contains(name), "{name} is not traced");
+    }
+    assert_hides(&sent, "the traces", &secrets);
+}
+
+async fn hides_all(format: &str) {
     let environment = [
         ("CODEX_ROUTER_LOG", "trace"),
         ("CODEX_ROUTER_LOG_FORMAT", format),
     ];
-    let router = Router::start_with(&home, &fake, &environment);
-    let mut world = World { router, home, fake };
+    let (mut world, [work, dead]) = with_secrets(&environment);
     let mut answers = everything(&world).await;
     let others = other_doors(&world).await;
     let metrics = others.last().unwrap().text();

@@ -12,7 +12,10 @@ use http_body::Body;
 use tower::{Service, ServiceExt as _};
 
 use super::ReplayBody;
-use crate::BoxError;
+use crate::{
+    BoxError,
+    spans::{Link, Step},
+};
 
 /// Left in an answer's extensions: which profile's login the request was sent with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,8 +95,12 @@ where
             .cloned()
             .unwrap_or_default();
         let body = ReplayBody::buffer(body, replay_limit_bytes).await?;
-        let credentials = self.provider.credentials(&hint).await?;
+        let step = Step::begin(&parts.extensions, "credentials");
+        let credentials = self.provider.credentials(&hint);
+        let credentials = step.watch(credentials, |error| error.into()).await?;
+        step.served_by(credentials.profile());
         let second_try = body.replay().map(|body| (parts.clone(), body));
+        let link = Link::of(&parts.extensions);
 
         let first = with_login(parts, body, &credentials);
         let response = self.inner.call(first).await.map_err(Into::into)?;
@@ -101,7 +108,11 @@ where
             return Ok(receipt(response, &credentials));
         }
         tracing::debug!(profile = %credentials.profile(), "the upstream answered 401; refreshing");
-        let fresh = self.provider.refresh(&credentials).await;
+        let fresh = self.provider.refresh(&credentials);
+        let fresh = link
+            .step("refresh")
+            .watch(fresh, |error| error.into())
+            .await;
         let Some((parts, body)) = second_try else {
             return Ok(receipt(response, &credentials));
         };

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     error::BoxError,
+    spans::Step,
     translated::{TranslatedBody, exchange, read_body, read_whole, request_headers, require_plain},
 };
 
@@ -151,11 +152,13 @@ where
     let reasoning = head.extensions.get().copied();
     let reasoning = reasoning.unwrap_or(settings.reasoning);
     let body = read_body(body, settings.body_limit_bytes).await?;
+    let step = Step::begin(&head.extensions, "translate");
     let Translated {
         body: translated,
         answer: options,
         dropped,
     } = translate(&body, reasoning)?;
+    step.end();
     // A history is kept once in memory while its answer streams, not twice.
     drop(body);
     to_responses(&mut head);

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     chat::{is_native, pass, to_responses},
     error::BoxError,
+    spans::Step,
     translated::{TranslatedBody, exchange, read_body, read_whole, require_plain},
 };
 
@@ -113,11 +114,13 @@ where
     let (mut head, body) = request.into_parts();
     require_plain(&head.headers)?;
     let body = read_body(body, body_limit_bytes).await?;
+    let step = Step::begin(&head.extensions, "translate");
     let Translated {
         body: translated,
         answer: wanted,
         dropped,
     } = translate(&body)?;
+    step.end();
     drop(body);
     to_responses(&mut head);
     let stream = wanted.options.stream;

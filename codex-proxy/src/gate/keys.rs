@@ -15,7 +15,7 @@ use http::{
 };
 use tower::{Layer, Service};
 
-use crate::{ApiError, BoxError};
+use crate::{ApiError, BoxError, spans::Step};
 
 /// Knows the keys that clients may present.
 pub trait ClientKeys: Send + Sync + 'static {
@@ -110,7 +110,10 @@ where
         let mut ready = mem::replace(&mut self.inner, next);
         let keys = self.keys.clone();
         Box::pin(async move {
-            match checked(&keys, &mut request).await {
+            let step = Step::begin(request.extensions(), "client_key");
+            let checked = step.watch(checked(&keys, &mut request), Clone::clone).await;
+            step.end();
+            match checked {
                 Ok(()) => ready.call(request).await,
                 Err(error) => Ok(error.into_response()),
             }

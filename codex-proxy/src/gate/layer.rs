@@ -9,6 +9,7 @@ use http::{Request, Response};
 use tower::{Layer, Service};
 
 use super::rules;
+use crate::spans::Step;
 
 /// The names, besides those of loopback, that requests may be addressed to. Clones are one, so that
 /// they can be changed while a gate goes by them.
@@ -94,7 +95,13 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match rules::refusal(&request, &self.hosts.now()) {
+        let step = Step::begin(request.extensions(), "gate");
+        let refusal = rules::refusal(&request, &self.hosts.now());
+        if let Some(error) = &refusal {
+            step.fail(|| error.clone());
+        }
+        step.end();
+        match refusal {
             None => Either::Left(self.inner.call(request)),
             Some(error) => Either::Right(future::ready(Ok(error.into_response()))),
         }

@@ -45,7 +45,7 @@ impl Watched {
     fn piece(&mut self, piece: &[u8]) {
         let news = self.read.piece(piece);
         let Some(handle) = &self.handle else { return };
-        handle.note_heard();
+        handle.note_heard(piece);
         news.tell(handle);
     }
 

@@ -47,12 +47,16 @@
 //! (`stream_options.include_usage`), and an answer that is left before its end never does.
 
 mod body;
+#[cfg(feature = "otel")]
+mod finish;
 mod layer;
 mod read;
 mod scan;
 mod tokens;
 
 pub use body::MeteredBody;
+#[cfg(feature = "otel")]
+pub(crate) use finish::FinishReason;
 pub use layer::{Meter, MeterLayer, TokenWatch};
 pub(crate) use read::{Read, model_at_end, model_at_start};
 pub use tokens::{Model, Tokens};

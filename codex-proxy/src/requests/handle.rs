@@ -17,6 +17,7 @@ use crate::{
     error::ErrorMark,
     meter::{Model, Tokens},
     route::RouteReason,
+    spans::Operation,
 };
 
 /// Left in a request's extensions by a client over WebSocket whose turns are requests of their own.
@@ -32,6 +33,7 @@ pub(super) struct Slot {
     /// A handshake that succeeds is never listed.
     listed: AtomicBool,
     overhead: Overhead,
+    operation: Operation,
     entry: Mutex<RequestEntry>,
 }
 
@@ -62,7 +64,7 @@ pub struct RequestHandle {
 }
 
 impl RequestHandle {
-    fn new(log: RequestLog, mut entry: RequestEntry) -> Self {
+    fn new(log: RequestLog, mut entry: RequestEntry, operation: Operation) -> Self {
         entry.id = log.free_id(entry.id);
         let slot = Slot {
             id: entry.id.clone(),
@@ -70,6 +72,7 @@ impl RequestHandle {
             span: Span::current(),
             listed: AtomicBool::new(false),
             overhead: Overhead::default(),
+            operation,
             entry: Mutex::new(entry),
         };
         let slot = Arc::new(slot);
@@ -83,6 +86,7 @@ impl RequestHandle {
 
     /// Notes the model that was asked for, unless one has answered.
     pub fn note_asked_model(&self, model: &Model) {
+        self.slot.operation.asks(model);
         let mut entry = self.slot.entry();
         entry.model.get_or_insert_with(|| model.to_string());
     }
@@ -121,8 +125,19 @@ impl RequestHandle {
     }
 
     /// Notes that there is more of the upstream's answer.
-    pub(crate) fn note_heard(&self) {
+    pub(crate) fn note_heard(&self, piece: &[u8]) {
         self.slot.overhead.heard(self.slot.begun.elapsed());
+        self.slot.operation.hears(piece);
+    }
+
+    /// Notes the last of what the upstream says, where nothing before it was read.
+    pub(crate) fn note_last(&self, message: &[u8]) {
+        self.slot.operation.hears(message);
+    }
+
+    /// The span of this request.
+    pub(super) fn operation(&self) -> &Operation {
+        &self.slot.operation
     }
 
     /// Notes that nobody will see when the rest of the upstream's answer comes.
@@ -140,7 +155,8 @@ impl RequestHandle {
         turn.client = of.client;
         turn.profile = of.profile;
         turn.reason = of.reason;
-        let turn = OpenRequest::new(self.log.clone(), turn);
+        let operation = self.slot.operation.turn(&turn.route);
+        let turn = OpenRequest::new(self.log.clone(), turn, operation);
         turn.list();
         turn
     }
@@ -175,9 +191,9 @@ pub(crate) struct OpenRequest {
 }
 
 impl OpenRequest {
-    pub(super) fn new(log: RequestLog, entry: RequestEntry) -> Self {
+    pub(super) fn new(log: RequestLog, entry: RequestEntry, operation: Operation) -> Self {
         Self {
-            handle: RequestHandle::new(log, entry),
+            handle: RequestHandle::new(log, entry, operation),
             first_byte: None,
             added: None,
             answer_id: None,
@@ -220,6 +236,7 @@ impl OpenRequest {
         let elapsed = slot.begun.elapsed();
         self.first_byte = Some(elapsed);
         self.added = slot.overhead.of(elapsed);
+        slot.operation.first_byte(elapsed);
         slot.entry().first_byte_ms = Some(milliseconds(elapsed));
         self.handle.tell();
     }
@@ -240,6 +257,7 @@ impl OpenRequest {
             entry.duration_ms = Some(milliseconds(duration));
             self.observe(&entry, duration);
             if self.handle.slot.is_listed() {
+                self.handle.slot.operation.end(&entry);
                 let answer_id = self.answer_id.as_deref();
                 let note = || note_access(&entry, answer_id);
                 self.handle.slot.span.in_scope(note);

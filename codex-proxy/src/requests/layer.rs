@@ -14,7 +14,7 @@ use super::{
     ListedBody, NotedBody, OpenRequest, OverWebSocket, RequestEntry, RequestLog, client::client_of,
     path::route_of,
 };
-use crate::{BoxError, error::ErrorMark, route::Routed, ws::is_handshake};
+use crate::{BoxError, error::ErrorMark, route::Routed, spans::Operation, ws::is_handshake};
 
 /// Left in the extensions of an answer whose request is in a list.
 #[derive(Debug, Clone, Copy)]
@@ -73,13 +73,16 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let next = self.inner.clone();
         let mut ready = mem::replace(&mut self.inner, next);
-        let open = OpenRequest::new(self.log.clone(), entry_of(&request));
+        let entry = entry_of(&request);
+        let operation = Operation::of(&request, &entry.route);
+        let open = OpenRequest::new(self.log.clone(), entry, operation);
         if !is_handshake(&request) {
             open.list();
         }
         let is_head = request.method() == Method::HEAD;
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(open.handle().clone());
+        open.handle().operation().lead(&mut parts.extensions);
         let body = NotedBody::new(body, &parts.headers, open.handle());
         let answer = ready.call(Request::from_parts(parts, body));
         Box::pin(async move { answered(answer.await, open, is_head) })
@@ -133,6 +136,7 @@ fn listed<R: Body>(
         open.handle().note_served(profile, *reason);
     }
     open.set_status(head.status.as_u16());
+    open.handle().operation().answers(&head.headers);
     if let Some(id) = id_of(&head.headers) {
         open.set_answer_id(id);
     }

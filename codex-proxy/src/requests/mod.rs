@@ -64,10 +64,10 @@ pub(crate) use handle::OpenRequest;
 pub use handle::{OverWebSocket, RequestHandle};
 #[cfg(feature = "metrics")]
 pub(crate) use layer::Listed;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "server", feature = "otel"))]
 pub(crate) use layer::id_of;
 pub use layer::{RequestLogLayer, RequestLogService};
 pub use log::{MOST_REQUESTS, RequestLog};
 pub use observe::{EndedRequest, RequestObserver};
-#[cfg(feature = "server")]
+#[cfg(any(feature = "server", feature = "otel"))]
 pub(crate) use path::route_of;

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     error::BoxError,
+    spans::Step,
     translated::{TranslatedBody, exchange, read_body, read_whole, request_headers, require_plain},
     upstream::is_codex_client,
 };
@@ -142,6 +143,7 @@ where
     let (mut head, body) = request.into_parts();
     require_plain(&head.headers)?;
     let body = read_body(body, settings.body_limit_bytes).await?;
+    let step = Step::begin(&head.extensions, "translate");
     let memories = Memories::of(&head.extensions, settings.memory.as_ref());
     let Prepared {
         adapted,
@@ -149,6 +151,7 @@ where
         warm_up,
         max_output_tokens,
     } = prepare(&body, memories, settings.body_limit_bytes)?;
+    step.end();
     let Adapted {
         body: adapted,
         stream,

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use tower::{Layer, Service};
 
 use super::{ChosenProfile, ProfileTable, RouteReason, Routed, wish::Wish};
-use crate::{ApiError, gate::KeyHolder, model_rules::Ruled};
+use crate::{ApiError, gate::KeyHolder, model_rules::Ruled, spans::Step};
 
 /// On a request: the profile that must serve it.
 pub const X_CODEX_PROFILE: HeaderName = HeaderName::from_static("x-codex-profile");
@@ -72,7 +72,11 @@ where
         let mut ready = mem::replace(&mut self.inner, next);
         let table = self.table.clone();
         Box::pin(async move {
-            let (chosen, reason) = match choose(&table, &mut request).await {
+            let step = Step::begin(request.extensions(), "route");
+            let chosen = choose(&table, &mut request);
+            let chosen = step.watch(chosen, Clone::clone).await;
+            step.end();
+            let (chosen, reason) = match chosen {
                 Ok(chosen) => chosen,
                 Err(error) => return Ok(error.into_response()),
             };

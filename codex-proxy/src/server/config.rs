@@ -15,6 +15,8 @@ use super::{
 };
 #[cfg(feature = "control")]
 use crate::control::Control;
+#[cfg(feature = "otel")]
+use crate::traces::Traces;
 use crate::{
     BoxError,
     body_budget::BodyBudget,
@@ -62,6 +64,8 @@ pub struct ServerBuilder<P> {
     hosts: Vec<String>,
     usage: Option<Arc<dyn UsageSink>>,
     metrics: Option<Metrics>,
+    #[cfg(feature = "otel")]
+    traces: Option<Traces>,
 }
 
 /// Why there is no server.
@@ -120,6 +124,8 @@ impl Server {
             hosts: Vec::new(),
             usage: None,
             metrics: None,
+            #[cfg(feature = "otel")]
+            traces: None,
         }
     }
 
@@ -275,6 +281,14 @@ where
         }
     }
 
+    /// Makes spans of what is served. Default: none are made.
+    #[cfg(feature = "otel")]
+    #[must_use]
+    pub fn traces(self, traces: Traces) -> Self {
+        let traces = Some(traces);
+        Self { traces, ..self }
+    }
+
     /// Has other profiles serve what the current one could not, as these rules say: those of a
     /// `ProfileStore`, for one. Default: never.
     #[must_use]
@@ -325,6 +339,13 @@ where
         let hosts = AllowedHosts::new(self.hosts);
         let reasoning = LiveReasoning::new(self.reasoning);
         let observed = || self.metrics.clone().map(RequestLog::observed_by);
+        let requests = self.requests;
+        // What the spans tell of a request is what a list knows of it.
+        #[cfg(feature = "otel")]
+        let requests = requests.or_else(|| {
+            let is_traced = self.traces.is_some();
+            is_traced.then(|| observed().unwrap_or_default())
+        });
         let stack = Stack {
             profiles: self.profiles,
             workspaces: WorkspaceLayer::new(client.clone(), self.targets.clone()),
@@ -335,11 +356,13 @@ where
             connections: connections.clone(),
             reasoning: reasoning.clone(),
             memory: self.memory,
-            requests: self.requests.or_else(observed),
+            requests: requests.or_else(observed),
             fallback: self.fallback,
             model_rules: self.model_rules.map(ModelRuleLayer::new),
             usage: self.usage,
             metrics: self.metrics.clone(),
+            #[cfg(feature = "otel")]
+            traces: self.traces,
             limits: self.limits,
             bodies: BodyBudget::new(self.limits.bodies_bytes),
             gate: ClientGateLayer::loopback().with_allowed_hosts(hosts.clone()),

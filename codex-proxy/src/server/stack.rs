@@ -7,6 +7,8 @@ use bytes::Bytes;
 use codex_auth::CredentialProvider;
 use http::{Request, Response};
 use http_body_util::{Either, Full};
+#[cfg(not(feature = "otel"))]
+use tower::layer::util::Identity;
 use tower::{
     Layer as _, Service, ServiceBuilder, retry::RetryLayer, timeout::TimeoutLayer,
     util::BoxCloneSyncService,
@@ -19,6 +21,8 @@ use tower_http::{
 };
 
 use super::{Limits, decode::decode, handle::LiveReasoning, keys::AnyKeys};
+#[cfg(feature = "otel")]
+use crate::traces::{Traces, TracesLayer};
 use crate::{
     BoxError,
     auth::{CodexAuthLayer, ReplayBody},
@@ -68,6 +72,9 @@ pub(super) struct Stack<P> {
     pub(super) usage: Option<Arc<dyn UsageSink>>,
     /// Where requests that are in no list are counted.
     pub(super) metrics: Option<Metrics>,
+    /// Who makes spans, if anybody does.
+    #[cfg(feature = "otel")]
+    pub(super) traces: Option<Traces>,
     pub(super) limits: Limits,
     /// For the bodies of all requests.
     pub(super) bodies: BodyBudget,
@@ -98,6 +105,8 @@ where
             .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
             // the upstream's own id, if there is one, goes before ours
             .layer(PropagateRequestIdLayer::x_request_id())
+            // the span is to say the id, and how the request was refused
+            .layer(self.traced())
             // before anything could print them
             .layer(SetSensitiveRequestHeadersLayer::new([
                 http::header::AUTHORIZATION,
@@ -112,6 +121,18 @@ where
             .map_request(|request: Request<TimeoutBody<Body>>| request.map(Body::new))
             .service(routes);
         BoxCloneSyncService::new(service)
+    }
+
+    /// Spans for OpenTelemetry, where somebody wants them.
+    #[cfg(feature = "otel")]
+    fn traced(&self) -> TracesLayer {
+        TracesLayer::perhaps(self.traces.clone())
+    }
+
+    #[cfg(not(feature = "otel"))]
+    #[expect(clippy::unused_self, reason = "as where there are spans")]
+    fn traced(&self) -> Identity {
+        Identity::new()
     }
 
     /// Which profile serves: decided once, above every layer that uses a login.

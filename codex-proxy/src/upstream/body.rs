@@ -7,6 +7,8 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::spans::Step;
+
 /// How often the connection's task is given a turn before what was read is handed over.
 const PATIENCE: u8 = 4;
 /// Enough for one write.
@@ -24,6 +26,7 @@ pin_project_lite::pin_project! {
         held: Held,
         turns_given: u8,
         end: Option<End<B>>,
+        call: Option<Step>,
     }
 }
 
@@ -38,7 +41,14 @@ impl<B: Body> Coalesce<B> {
             held: Held::default(),
             turns_given: 0,
             end: None,
+            call: None,
         }
+    }
+
+    /// It belongs to this call, which ends with it.
+    pub(super) fn of_call(self, call: Step) -> Self {
+        let call = Some(call);
+        Self { call, ..self }
     }
 }
 
@@ -74,7 +84,11 @@ impl<B: Body<Data = Bytes>> Body for Coalesce<B> {
         if let Some(data) = this.held.take() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        Poll::Ready(this.end.replace(None).flatten())
+        let end = this.end.replace(None).flatten();
+        if let (Some(Err(_)), Some(call)) = (&end, this.call.take()) {
+            call.broke();
+        }
+        Poll::Ready(end)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -32,7 +32,7 @@ const OURS: [HeaderName; 4] = [
 ];
 
 /// Between the client and this program alone: its cookies, its browser, its idea of encodings.
-const NOT_FOR_UPSTREAM: [HeaderName; 13] = [
+const NOT_FOR_UPSTREAM: [HeaderName; 16] = [
     header::HOST,
     header::CONTENT_LENGTH,
     header::ACCEPT_ENCODING,
@@ -44,6 +44,11 @@ const NOT_FOR_UPSTREAM: [HeaderName; 13] = [
     HeaderName::from_static("sec-fetch-mode"),
     HeaderName::from_static("sec-fetch-dest"),
     HeaderName::from_static("x-request-id"),
+    // Which work of the client's it belongs to, and what that carries along (W3C Trace Context,
+    // W3C Baggage): for the collector of whoever runs both.
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
     // Other forms of the key that the client holds for this program.
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("api-key"),
@@ -173,6 +178,9 @@ mod tests {
             ("host", "localhost"),
             ("cookie", "a=b"),
             ("accept-encoding", "gzip"),
+            ("traceparent", "00-1-2-01"),
+            ("tracestate", "a=b"),
+            ("baggage", "a=b"),
             ("x-theirs", "1"),
         ]);
         prepare_request(&mut map, Backend::OpenAi);

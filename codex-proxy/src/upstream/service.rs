@@ -9,7 +9,7 @@ use http_body_util::BodyDataStream;
 use tower::Service;
 
 use super::{Coalesce, Targets, headers, workspace::WorkspaceOrigin};
-use crate::{ApiError, BoxError, ws::Handshake};
+use crate::{ApiError, BoxError, spans::Link, ws::Handshake};
 
 /// The innermost service: sends a request where its login is accepted; see the [module](super).
 #[derive(Debug, Clone)]
@@ -97,16 +97,19 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let client = self.client_for(&request);
+        let link = Link::of(request.extensions());
         let request = self.prepare(request);
         Box::pin(async move {
+            let request = request?;
+            let step = link.call(request.method(), request.url());
             // The address may hold what the client put into its query: it stays out of errors.
-            let answer = client
-                .execute(request?)
-                .await
-                .map_err(reqwest::Error::without_url)?;
+            let answer = client.execute(request).await;
+            let answer = answer.map_err(|error| BoxError::from(error.without_url()));
+            let answer = answer.inspect_err(|error| step.fail(|| ApiError::from_boxed(error)))?;
+            step.answered(answer.status());
             let mut answer: Response<reqwest::Body> = answer.into();
             headers::prepare_answer(answer.headers_mut());
-            Ok(answer.map(Coalesce::new))
+            Ok(answer.map(|body| Coalesce::new(body).of_call(step)))
         })
     }
 }

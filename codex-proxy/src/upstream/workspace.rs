@@ -22,7 +22,7 @@ use serde::Deserialize;
 use tower::{Layer, Service};
 
 use super::{Targets, headers::introduce_ourselves};
-use crate::{ApiError, BoxError};
+use crate::{ApiError, BoxError, spans::Step};
 
 const ROUTING_OVERRIDE: HeaderName = HeaderName::from_static("x-openai-account-routing-override");
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
@@ -102,7 +102,12 @@ where
         }
         let discovery = self.discovery.clone();
         Box::pin(async move {
-            discovery.ask(&credentials).await?.apply(&mut request);
+            let step = Step::begin(request.extensions(), "workspace");
+            let routing = step
+                .watch(discovery.ask(&credentials), Clone::clone)
+                .await?;
+            step.end();
+            routing.apply(&mut request);
             ready.call(request).await
         })
     }

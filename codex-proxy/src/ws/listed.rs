@@ -97,6 +97,7 @@ impl ListedTurns {
 fn end(mut turn: OpenRequest, last: &str, step: Step) {
     let handle = turn.handle();
     Read::new().piece(last.as_bytes()).tell(handle);
+    handle.note_last(last.as_bytes());
     let failed = step == Step::Failed;
     if failed {
         handle.note_error(&ErrorMark::new(Origin::Upstream, None));

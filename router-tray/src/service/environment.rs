@@ -26,6 +26,12 @@ const KNOWN: &[&str] = &[
     "no_proxy",
     "SSL_CERT_FILE",
     "CODEX_CA_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_SERVICE_NAME",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
 ];
 
 /// The variables of these names with their values. The home is an argument, and none of them.
@@ -82,6 +88,7 @@ fn holds_login(name: &str, value: &str) -> bool {
         "_OVERRIDE",
         "_ISSUER",
         "_LISTEN",
+        "_ENDPOINT",
     ];
     value.contains('@') && ends.iter().any(|end| name.ends_with(end))
 }

@@ -15,6 +15,7 @@ use crate::{
     requests::OverWebSocket,
     responses::memory::ConnectionMemory,
     route::{RouteReason, X_CODEX_PROFILE},
+    spans::Link,
 };
 
 const OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
@@ -26,6 +27,8 @@ pub(in crate::ws) struct TurnHead {
     uri: Uri,
     headers: HeaderMap,
     memory: ConnectionMemory,
+    /// The span of the connection.
+    link: Link,
     /// Whose key it is: each turn is bound as the handshake was.
     holder: Option<KeyHolder>,
     /// By whose leave the client goes on, if it needs any.
@@ -61,6 +64,7 @@ impl TurnHead {
             uri: parts.uri,
             headers: parts.headers,
             memory,
+            link: Link::of(&parts.extensions),
             holder: parts.extensions.remove(),
             pass: parts.extensions.remove(),
         }
@@ -93,6 +97,7 @@ impl TurnHead {
         request.headers_mut().clone_from(&self.headers);
         request.extensions_mut().insert(self.memory.clone());
         request.extensions_mut().insert(OverWebSocket);
+        self.link.lead(request.extensions_mut());
         if let Some(holder) = &self.holder {
             request.extensions_mut().insert(holder.clone());
         }
