@@ -104,9 +104,11 @@ where
                 .execute(request?)
                 .await
                 .map_err(reqwest::Error::without_url)?;
-            let mut answer: Response<reqwest::Body> = answer.into();
-            headers::prepare_answer(answer.headers_mut());
-            Ok(answer.map(Coalesce::new))
+            let answer: Response<reqwest::Body> = answer.into();
+            let (mut head, body) = answer.into_parts();
+            headers::prepare_answer(&mut head.headers);
+            let body = Coalesce::new(body).begun().await;
+            Ok(Response::from_parts(head, body))
         })
     }
 }
