@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -54,7 +54,17 @@ impl Target {
         self.pid.map_or(f64::NAN, process::cpu_seconds)
     }
 
+    /// Whether it is a router, and no control.
+    pub(crate) fn is_router(&self) -> bool {
+        self.name.starts_with("router")
+    }
+
     async fn call(&self, body: Bytes) -> Result<Timing, Failure> {
+        self.heard(body, |_| ()).await
+    }
+
+    /// Asks, and tells each piece of the answer as it comes.
+    async fn heard(&self, body: Bytes, mut told: impl FnMut(&[u8])) -> Result<Timing, Failure> {
         let begun = Instant::now();
         let request = self
             .client
@@ -71,6 +81,7 @@ impl Target {
                 timing.first = begun.elapsed();
             }
             timing.events += chunk.windows(2).filter(|pair| pair == b"\n\n").count();
+            told(&chunk);
             keep_tail(&mut tail, &chunk);
         }
         timing.whole = begun.elapsed();
@@ -209,29 +220,54 @@ async fn client(
     Ok(timings)
 }
 
-/// Streams that are under way.
-pub(crate) struct OpenStreams(JoinSet<Result<Timing, Failure>>);
+/// What a slow stream says: words, each of which becomes the time at which it is sent.
+pub(crate) fn stamps() -> String {
+    [NO_TIME; 60].join(" ")
+}
 
-/// Opens `count` slow streams and waits until all of them have long begun.
-pub(crate) async fn open_streams(target: &Target, count: usize) -> Result<OpenStreams, Failure> {
-    let call = Call::long(60);
+/// What the fake puts the time in the place of.
+const NO_TIME: &str = "####################";
+
+/// Asks for so many slow streams at once; how long each of their tokens was under way, in seconds,
+/// the shortest first. The first second does not count, in which all of them begin.
+pub(crate) async fn slow_streams(target: &Target, count: usize) -> Result<Vec<f64>, Failure> {
+    const BEGINNING: usize = 10;
+    let call = Call::of(&["what time is it?"]);
     let mut tasks = JoinSet::new();
     for _ in 0..count {
         let (target, body) = (target.clone(), call.body(target.form));
-        tasks.spawn(async move { target.call(body).await });
+        tasks.spawn(async move {
+            let mut late = Vec::new();
+            target
+                .heard(body, |piece| late.extend(lateness(piece)))
+                .await?;
+            Ok::<_, Failure>(late)
+        });
     }
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    Ok(OpenStreams(tasks))
+    let mut all = Vec::new();
+    while let Some(late) = tasks.join_next().await {
+        all.extend(late??.into_iter().skip(BEGINNING));
+    }
+    all.sort_by(f64::total_cmp);
+    Ok(all)
 }
 
-impl OpenStreams {
-    /// Waits for their ends, every one of which must be clean.
-    pub(crate) async fn finish(mut self) -> Result<(), Failure> {
-        while let Some(done) = self.0.join_next().await {
-            done??;
-        }
-        Ok(())
-    }
+/// How long ago the first time was that a piece names.
+fn lateness(piece: &[u8]) -> Option<f64> {
+    let mut runs = piece.split(|byte| !byte.is_ascii_digit());
+    let digits = runs.find(|run| run.len() == NO_TIME.len())?;
+    let sent = Duration::from_nanos(str::from_utf8(digits).ok()?.parse().ok()?);
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .ok()?;
+    Some(now.saturating_sub(sent).as_secs_f64())
+}
+
+/// Of figures in order.
+pub(crate) fn quantile(ordered: &[f64], part: f64) -> f64 {
+    let last = ordered.len().saturating_sub(1);
+    let at = ((last as f64) * part).round() as usize;
+    ordered.get(at).copied().unwrap_or(f64::NAN)
 }
 
 /// The rounds of one target.

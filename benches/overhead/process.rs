@@ -14,14 +14,28 @@ pub(crate) fn cpu_seconds(pid: u32) -> f64 {
 
 /// Resident memory in KiB.
 pub(crate) fn rss_kib(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap_or_default();
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|kib| kib.parse().ok())
+    of_status(&format!("/proc/{pid}/status"), "VmRSS:")
+}
+
+/// The most that it ever was.
+pub(crate) fn peak_kib(pid: u32) -> u64 {
+    of_status(&format!("/proc/{pid}/status"), "VmHWM:")
+}
+
+/// How often its threads went to sleep, and so were woken.
+pub(crate) fn wakeups(pid: u32) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    threads
+        .map(|thread| thread.path().join("status").display().to_string())
+        .map(|status| of_status(&status, "voluntary_ctxt_switches:"))
+        .sum()
+}
+
+fn of_status(path: &str, name: &str) -> u64 {
+    let status = fs::read_to_string(path).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(name));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
         .unwrap_or(0)
 }
 

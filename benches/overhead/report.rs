@@ -37,7 +37,7 @@ impl Table {
 }
 
 /// Three significant digits, and a dash for what was not measured.
-fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     match value {
         value if !value.is_finite() => "–".to_owned(),
         value if value >= 100.0 => format!("{value:.0}"),

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     Failure,
-    load::{Form, Target},
+    load::{Form, Target, stamps},
     process,
 };
 
@@ -23,11 +23,12 @@ pub(crate) struct Servers {
     router: Running,
     pub(crate) router_url: String,
     nginx: Option<(Running, String)>,
-    _home: TempDir,
+    program: PathBuf,
+    home: TempDir,
 }
 
 /// A child process that ends with its owner.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -38,16 +39,29 @@ impl Drop for Running {
 }
 
 impl Servers {
-    pub(crate) async fn start(event_delay: Duration) -> Result<Self, Failure> {
-        Self::start_with(event_delay, None).await
+    /// With this program as the router.
+    pub(crate) async fn start(program: &Path) -> Result<Self, Failure> {
+        Self::start_with(program, Duration::ZERO, None).await
     }
 
-    /// With what the fake agrees to where compression of WebSocket is offered.
-    pub(crate) async fn start_with(
+    /// Others of the same kind, whose streams pause between two events.
+    pub(crate) async fn anew(&self, event_delay: Duration) -> Result<Self, Failure> {
+        Self::start_with(&self.program, event_delay, None).await
+    }
+
+    /// Others, with what the fake agrees to where compression of WebSocket is offered.
+    pub(crate) async fn compressing(&self, compression: Option<&str>) -> Result<Self, Failure> {
+        Self::start_with(&self.program, Duration::ZERO, compression).await
+    }
+
+    async fn start_with(
+        program: &Path,
         event_delay: Duration,
         websocket_compression: Option<&str>,
     ) -> Result<Self, Failure> {
         let fake = FakeOpenAi::builder()
+            .answer(&stamps())
+            .stamp_events(true)
             .websocket_compression(websocket_compression)
             .record_requests(false)
             .stream_content_type(true)
@@ -57,7 +71,7 @@ impl Servers {
         let account = fake.account("user-bench", "acct-bench");
         write_home(home.path(), &[("bench", fake.auth_json(&account))])?;
         let bearer = fake.sign_in(&account).access_token;
-        let (router, router_url) = start_router(&fake, home.path())?;
+        let (router, router_url) = start_router(program, &fake, home.path())?;
         let nginx = start_nginx(fake.address().port(), home.path()).await?;
         Ok(Self {
             fake,
@@ -65,7 +79,8 @@ impl Servers {
             router,
             router_url,
             nginx,
-            _home: home,
+            program: program.to_owned(),
+            home,
         })
     }
 
@@ -96,6 +111,30 @@ impl Servers {
         process::rss_kib(self.router.0.id())
     }
 
+    pub(crate) fn router_peak_kib(&self) -> u64 {
+        process::peak_kib(self.router.0.id())
+    }
+
+    pub(crate) fn router_wakeups(&self) -> u64 {
+        process::wakeups(self.router.0.id())
+    }
+
+    /// The size of the program.
+    pub(crate) fn router_bytes(&self) -> Result<u64, Failure> {
+        Ok(std::fs::metadata(&self.program)?.len())
+    }
+
+    /// One more router of the same logins.
+    pub(crate) fn start_router(&self) -> Result<(Running, String), Failure> {
+        start_router(&self.program, &self.fake, self.home.path())
+    }
+
+    /// One that was started like this.
+    pub(crate) fn responses_at(&self, (router, url): &(Running, String)) -> Target {
+        let url = format!("{url}/v1/responses");
+        self.target("router", &url, Form::Responses, Some(router.0.id()))
+    }
+
     pub(crate) fn router_cpu_seconds(&self) -> f64 {
         process::cpu_seconds(self.router.0.id())
     }
@@ -105,8 +144,12 @@ impl Servers {
     }
 }
 
-fn start_router(fake: &FakeOpenAi, home: &Path) -> Result<(Running, String), Failure> {
-    let mut child = Command::new(build_router()?)
+fn start_router(
+    program: &Path,
+    fake: &FakeOpenAi,
+    home: &Path,
+) -> Result<(Running, String), Failure> {
+    let mut child = Command::new(program)
         .args(["serve", "--listen", "127.0.0.1:0"])
         .arg("--codex-home")
         .arg(home)
@@ -126,7 +169,7 @@ fn start_router(fake: &FakeOpenAi, home: &Path) -> Result<(Running, String), Fai
 }
 
 /// The program as users get it: the release build, headless.
-fn build_router() -> Result<PathBuf, Failure> {
+pub(crate) fn build_router() -> Result<PathBuf, Failure> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
         .args(["build", "--quiet", "--release", "-p", "router-tray"])
@@ -173,7 +216,7 @@ fn nginx_conf(port: u16, upstream: u16, folder: &Path) -> String {
     let folder = folder.display();
     format!(
         "daemon off; master_process off; pid {folder}/nginx.pid; error_log /dev/null;
-        events {{ worker_connections 4096; }}
+        events {{ worker_connections 16384; }}
         http {{
             access_log off; client_max_body_size 64m; client_body_buffer_size 16m;
             client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;

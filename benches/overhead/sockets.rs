@@ -1,7 +1,5 @@
 //! What WebSocket costs, relayed for Codex and bridged for other clients.
 
-use std::time::Duration;
-
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::json;
 use tokio::{net::TcpStream, task::JoinSet};
@@ -19,7 +17,7 @@ const TOKENS: usize = 40_000;
 type Socket = WebSocketStream<TcpStream>;
 
 /// Memory of a connection that waits for its next turn, and the cost of an event at full speed.
-pub(crate) async fn measure() -> Result<(), Failure> {
+pub(crate) async fn measure(servers: &Servers) -> Result<(), Failure> {
     let columns = ["KiB/idle connection", "events/s", "CPU µs/event"];
     let mut table = Table::new("WebSocket", &columns);
     for (compression, upstream) in [
@@ -27,7 +25,7 @@ pub(crate) async fn measure() -> Result<(), Failure> {
         (Some("permessage-deflate"), "compressed upstream"),
     ] {
         for (originator, way) in [("codex_exec", "relayed"), ("a_library", "bridged")] {
-            let servers = Servers::start_with(Duration::ZERO, compression).await?;
+            let servers = servers.compressing(compression).await?;
             let idle = idle_kib(&servers, originator).await?;
             let (events_per_second, cpu) = full_speed(&servers, originator).await?;
             let name = format!("{way}, {upstream}");

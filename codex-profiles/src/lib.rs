@@ -88,6 +88,7 @@ mod disk;
 mod faults;
 mod journal;
 mod keep;
+mod known;
 mod ledger;
 mod memory;
 mod neighbours;

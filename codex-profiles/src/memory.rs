@@ -14,6 +14,7 @@ use crate::{
     fallback::Fallback,
     fs::{ReadError, read::Reading, stamp::Stamp},
     keys::{KeyCache, KeyUses},
+    known::KnownLogins,
     model_rules::ModelRules,
     profile::ProfileName,
 };
@@ -27,6 +28,7 @@ pub(crate) struct Memory {
     pub(crate) model_rules: SettingMemory<ModelRules>,
     pub(crate) keys: KeyCache,
     pub(crate) key_uses: KeyUses,
+    pub(crate) known: KnownLogins,
 }
 
 /// What `.current_profile` holds; nothing, by default.

@@ -57,22 +57,6 @@ pub(crate) struct Resolved {
     pub(crate) login: Arc<AuthDotJson>,
 }
 
-impl Resolved {
-    fn new(source: RouteSource, place: Place, login: Arc<AuthDotJson>) -> Self {
-        let route = Route {
-            profile: place.reference(),
-            backend: login.mode().backend(),
-            identity: login.identity().fingerprint().into(),
-            source,
-        };
-        Self {
-            route,
-            place,
-            login,
-        }
-    }
-}
-
 impl ProfileStore {
     /// Which login serves: the one that is `wanted`; else the current profile; else, when none was
     /// chosen or its folder is gone, the live login, as the profile that holds it or, when none
@@ -123,7 +107,7 @@ impl ProfileStore {
     ) -> Result<Option<Resolved>, CredentialError> {
         let place = Place::Profile(name);
         match self.newest(&place).await {
-            Ok(login) => Ok(Some(Resolved::new(source, place, login))),
+            Ok(login) => Ok(Some(self.resolved(source, place, login))),
             Err(ReadError::Missing) => Ok(None),
             // Never another login instead: this one was chosen.
             Err(error) => Err(storage(self.disk.path_of(&place), error)),
@@ -144,7 +128,21 @@ impl ProfileStore {
         {
             return Ok(found);
         }
-        Ok(Resolved::new(source, Place::Live, login))
+        Ok(self.resolved(source, Place::Live, login))
+    }
+
+    fn resolved(&self, source: RouteSource, place: Place, login: Arc<AuthDotJson>) -> Resolved {
+        let route = Route {
+            profile: place.reference(),
+            backend: login.mode().backend(),
+            identity: self.memory.known.fingerprint(&login),
+            source,
+        };
+        Resolved {
+            route,
+            place,
+            login,
+        }
     }
 
     /// The profile that holds the identity of `login`.
@@ -174,10 +172,7 @@ impl ProfileStore {
         let Ok(live) = self.read(&Place::Live).await else {
             return Ok(own);
         };
-        if live.identity() != own.identity() {
-            return Ok(own);
-        }
-        if live.holds_same_secrets(&own) {
+        if self.memory.known.are_apart(&own, &live) {
             return Ok(own);
         }
         match self.compare(&live, &own).await {

@@ -35,6 +35,7 @@ mod model_rules;
 mod profiles;
 mod router;
 mod serve;
+mod shared;
 mod stack;
 
 pub use config::{Server, ServerBuilder, ServerError};

@@ -9,10 +9,11 @@ use axum::{
 use codex_auth::CredentialProvider;
 use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
-use tower::{ServiceExt as _, service_fn, util::BoxCloneSyncService};
+use tower::{ServiceExt as _, service_fn};
 
 use super::{
     metrics,
+    shared::Shared,
     stack::{Answering, Stack},
 };
 use crate::{ApiError, gate::FromNetwork, route::ProfileTable, ws::is_handshake};
@@ -81,7 +82,7 @@ pub(super) const WELCOME: &str = "Codex Router is serving.\n\n\
 
 /// There is nothing to `GET` there but a WebSocket.
 fn upgrade_or_refuse(upgrades: Answering) -> Answering {
-    BoxCloneSyncService::new(service_fn(move |request: Request<Body>| {
+    Shared::new(service_fn(move |request: Request<Body>| {
         let upgrades = upgrades.clone();
         async move {
             if is_handshake(&request) {

@@ -9,10 +9,7 @@ use http::{Request, Response};
 use http_body_util::{Either, Full};
 #[cfg(not(feature = "otel"))]
 use tower::layer::util::Identity;
-use tower::{
-    Layer as _, Service, ServiceBuilder, retry::RetryLayer, timeout::TimeoutLayer,
-    util::BoxCloneSyncService,
-};
+use tower::{Layer as _, Service, ServiceBuilder, retry::RetryLayer, timeout::TimeoutLayer};
 use tower_http::{
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     sensitive_headers::SetSensitiveRequestHeadersLayer,
@@ -20,7 +17,7 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-use super::{Limits, decode::decode, handle::LiveReasoning, keys::AnyKeys};
+use super::{Limits, decode::decode, handle::LiveReasoning, keys::AnyKeys, shared::Shared};
 #[cfg(feature = "otel")]
 use crate::traces::{Traces, TracesLayer};
 use crate::{
@@ -46,10 +43,9 @@ use crate::{
 };
 
 /// A service that may fail; the error layer around it does not.
-pub(super) type Fallible = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+pub(super) type Fallible = Shared<BoxError>;
 /// A service that answers everything, errors included.
-pub(super) type Answering =
-    BoxCloneSyncService<Request<Body>, Response<Body>, std::convert::Infallible>;
+pub(super) type Answering = Shared<std::convert::Infallible>;
 
 /// What the layers are made of.
 pub(super) struct Stack<P> {
@@ -120,7 +116,7 @@ where
             .layer(RequestBodyTimeoutLayer::new(self.limits.body_pause))
             .map_request(|request: Request<TimeoutBody<Body>>| request.map(Body::new))
             .service(routes);
-        BoxCloneSyncService::new(service)
+        Shared::new(service)
     }
 
     /// Spans for OpenTelemetry, where somebody wants them.
@@ -139,7 +135,7 @@ where
     pub(super) fn routed(&self, service: Answering) -> Answering {
         let service = self.falling_back(service);
         let routed = RouteLayer::new(self.profiles.clone()).layer(service);
-        self.listed(self.ruled(BoxCloneSyncService::new(routed)))
+        self.listed(self.ruled(Shared::new(routed)))
     }
 
     /// What the model of a request says of its profile, before that is chosen.
@@ -151,7 +147,7 @@ where
             .layer(layer.clone().with_body_limit(self.limits.body_bytes))
             .map_request(looked_at)
             .service(service);
-        BoxCloneSyncService::new(service)
+        Shared::new(service)
     }
 
     /// Around the choice of a profile, so that what has none is listed too.
@@ -164,7 +160,7 @@ where
             .layer(RequestLogLayer::new(log.clone()))
             .map_request(|request: Request<NotedBody<Body>>| request.map(Body::new))
             .service(service);
-        BoxCloneSyncService::new(service)
+        Shared::new(service)
     }
 
     /// Around everything that a profile may fail at, so that another one begins anew.
@@ -177,7 +173,7 @@ where
             .layer(layer.with_body_limit(self.limits.body_bytes))
             .map_request(|request: Request<ReplayBody<Body>>| request.map(Body::new))
             .service(service);
-        BoxCloneSyncService::new(service)
+        Shared::new(service)
     }
 
     /// `/v1/chat/completions`: translated for a ChatGPT login.
@@ -193,7 +189,7 @@ where
             .layer(ChatCompletionsLayer::new().with_body_limit(self.limits.body_bytes))
             .map_request(unified)
             .service(self.credentialed());
-        self.answering(BoxCloneSyncService::new(service))
+        self.answering(Shared::new(service))
     }
 
     /// `/v1/completions`: the same for editors that still use them.
@@ -203,7 +199,7 @@ where
             .layer(CompletionsLayer::new().with_body_limit(self.limits.body_bytes))
             .map_request(unified)
             .service(self.credentialed());
-        self.answering(BoxCloneSyncService::new(service))
+        self.answering(Shared::new(service))
     }
 
     /// `/v1/responses`: untouched for Codex, adapted for other clients of a ChatGPT login.
@@ -216,7 +212,7 @@ where
             .layer(self.conversations.clone())
             .map_request(unified)
             .service(self.credentialed());
-        self.answering(BoxCloneSyncService::new(service))
+        self.answering(Shared::new(service))
     }
 
     fn responses_layer(&self) -> ResponsesLayer {
@@ -242,12 +238,12 @@ where
             .layer(BridgeLayer::new(turns).with_connections(self.connections.clone()))
             .layer(upgrade)
             .service(self.credentialed());
-        self.answering(BoxCloneSyncService::new(service))
+        self.answering(Shared::new(service))
     }
 
     /// `/v1/models`: cached for each profile.
     pub(super) fn models(&self) -> Answering {
-        self.answering(BoxCloneSyncService::new(Models::new(self.credentialed())))
+        self.answering(Shared::new(Models::new(self.credentialed())))
     }
 
     /// Every other path below `/v1`: passed on with the login, but for answers kept here.
@@ -256,7 +252,7 @@ where
         let service = ServiceBuilder::new()
             .option_layer(stored)
             .service(self.credentialed());
-        self.answering(BoxCloneSyncService::new(service))
+        self.answering(Shared::new(service))
     }
 
     /// Errors rendered once, around everything that may fail; bodies made plain JSON within.
@@ -269,7 +265,7 @@ where
             .layer(BodyBudgetLayer::new(self.bodies.clone()))
             .map_request(let_in)
             .service(service);
-        BoxCloneSyncService::new(service)
+        Shared::new(service)
     }
 
     fn credentialed(&self) -> Fallible {
@@ -291,7 +287,7 @@ where
             // what the upstream itself says, before anything makes something else of it
             .layer(MeterLayer::new())
             .service(self.upstream.clone());
-        BoxCloneSyncService::new(service)
+        Shared::new(service)
     }
 }
 

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use codex_auth::Backend;
 use http::{StatusCode, Uri};
 use reqwest::Url;
@@ -15,9 +17,12 @@ const CHATGPT_PATHS: [&str; 7] = [
     "memories",
 ];
 
-/// Where each kind of login is accepted.
+/// Where each kind of login is accepted. Cheap to clone: every request has one.
 #[derive(Debug, Clone)]
-pub struct Targets {
+pub struct Targets(Arc<Bases>);
+
+#[derive(Debug)]
+struct Bases {
     chatgpt: Url,
     openai: Url,
 }
@@ -44,10 +49,10 @@ impl Targets {
     /// # Errors
     /// [`InvalidBaseUrl`] names the one that cannot be used.
     pub fn new(chatgpt: &str, openai: &str) -> Result<Self, InvalidBaseUrl> {
-        Ok(Self {
+        Ok(Self(Arc::new(Bases {
             chatgpt: base_url(chatgpt)?,
             openai: base_url(openai)?,
-        })
+        })))
     }
 
     pub(super) fn accounts_check(&self) -> Url {
@@ -66,20 +71,20 @@ impl Targets {
     }
 
     fn of_account(&self, path: &str) -> Url {
-        let mut url = self.chatgpt.clone();
+        let mut url = self.0.chatgpt.clone();
         // The path style depends on the base (wire reference 8.5).
         let style = if url.path().contains("/backend-api") {
             "wham"
         } else {
             "api/codex"
         };
-        url.set_path(&format!("{}/{style}/{path}", self.chatgpt.path()));
+        url.set_path(&format!("{}/{style}/{path}", self.0.chatgpt.path()));
         url
     }
 
     /// True of a base that only a test or a relay of the person's own can have.
     pub(super) fn chatgpt_is_plain_http(&self) -> bool {
-        self.chatgpt.scheme() == "http"
+        self.0.chatgpt.scheme() == "http"
     }
 
     /// The address for a request to `uri` (a path below `/v1`) with a login of this kind.
@@ -96,8 +101,8 @@ impl Targets {
             return Err(only_with_api_key(path));
         }
         let (base, prefix) = match backend {
-            Backend::ChatGpt => (&self.chatgpt, format!("{}/codex/", self.chatgpt.path())),
-            Backend::OpenAi => (&self.openai, format!("{}/", self.openai.path())),
+            Backend::ChatGpt => (&self.0.chatgpt, format!("{}/codex/", self.0.chatgpt.path())),
+            Backend::OpenAi => (&self.0.openai, format!("{}/", self.0.openai.path())),
         };
         let mut url = base.clone();
         url.set_path(&format!("{prefix}{rest}"));

@@ -57,7 +57,7 @@ pub(crate) fn follow() -> Option<Appearance> {
     Some(Appearance(bus))
 }
 
-/// To be called when a page has been loaded: WebKit forgets a change that comes while it loads one,
+/// To be called when a page has been loaded: the web view forgets a change that comes while it loads one,
 /// and tells a page nothing that it believes to have told.
 pub(crate) fn tell_page_again() {
     tell_again();

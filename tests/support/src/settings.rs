@@ -25,6 +25,7 @@ pub(crate) struct Settings {
     pub(crate) answer: Answer,
     pub(crate) reasoning: bool,
     pub(crate) recording: bool,
+    pub(crate) stamped: bool,
     pub(crate) stream_content_type: bool,
     pub(crate) websocket_compression: Option<String>,
     pub(crate) rate_limit_events: bool,
@@ -48,6 +49,7 @@ impl Default for Builder {
             answer: Answer::Echo,
             reasoning: false,
             recording: true,
+            stamped: false,
             stream_content_type: false,
             websocket_compression: Some("permessage-deflate".to_owned()),
             rate_limit_events: false,
@@ -73,6 +75,14 @@ impl Builder {
     /// The time between two events of a stream; by default none.
     pub fn event_delay(mut self, delay: Duration) -> Self {
         self.settings.event_delay = (!delay.is_zero()).then_some(delay);
+        self
+    }
+
+    /// Whether the first run of twenty `#` in an event becomes the nanoseconds since 1970 at which
+    /// the event is sent; by default it stays. With [`answer`](Self::answer), a benchmark sees how
+    /// long each token was under way.
+    pub fn stamp_events(mut self, stamped: bool) -> Self {
+        self.settings.stamped = stamped;
         self
     }
 

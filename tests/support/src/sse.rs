@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body::Frame;
@@ -142,8 +142,27 @@ impl http_body::Body for EventBody {
         self.shared.events.fetch_add(1, Ordering::Relaxed);
         let event = self.events.next();
         self.ended = self.events.peek().is_none();
+        let event = match event {
+            Some(event) if self.shared.settings.stamped => Some(stamped(event)),
+            event => event,
+        };
         Poll::Ready(event.map(|event| Ok(Frame::data(event))))
     }
+}
+
+/// What stands for the time at which an event is sent.
+const NO_TIME: &[u8; 20] = b"####################";
+
+fn stamped(event: Bytes) -> Bytes {
+    let mut windows = event.windows(NO_TIME.len());
+    let Some(at) = windows.position(|window| window == NO_TIME) else {
+        return event;
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = format!("{:020}", now.unwrap_or_default().as_nanos());
+    let mut event = event.to_vec();
+    event[at..at + NO_TIME.len()].copy_from_slice(now.as_bytes());
+    event.into()
 }
 
 impl Drop for EventBody {
