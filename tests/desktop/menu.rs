@@ -59,9 +59,9 @@ async fn a_click_switches_the_files_and_the_account_that_serves() {
     assert_eq!(answer.served_by(), ("other", "current"));
     let audit = session.home.run(&["audit", "--json", "--last", "1"]).stdout;
     let audit: serde_json::Value = serde_json::from_str(&audit).unwrap();
-    let line = &audit["entries"][0];
+    let entry = &audit["entries"][0];
     assert_eq!(
-        (&line["action"], &line["by"]),
+        (&entry["action"], &entry["by"]),
         (&"switch".into(), &"tray".into())
     );
     let note = session.notification("Now using other");
