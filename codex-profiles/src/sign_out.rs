@@ -105,7 +105,7 @@ impl ProfileStore {
         let (auditor, name) = (self.auditor(), name.clone());
         let task = tokio::spawn(async move {
             let deed = Deed::of(Action::SignOut, &name);
-            let begun = blocking(move || Ok(auditor.begin(deed))).await?;
+            let begun = blocking(move || Ok(auditor.begin(deed))).await?.lasting();
             let done = sign_out(&disk, &endpoint, name).await;
             let in_part = matches!(done, Err(SignOutError::InPart { .. }));
             let is_change = done.is_ok() || in_part;
@@ -119,6 +119,8 @@ impl ProfileStore {
             let told = blocking(move || {
                 if is_change {
                     begun.done_as(tell);
+                } else {
+                    begun.not_made();
                 }
                 Ok(())
             });

@@ -222,7 +222,10 @@ impl Disk {
             kept_as: name_if(Change::Created),
             published,
             live_unknown: unknown,
-            codex_refuses: self.codex_refuses(&*self.target(target)?),
+            // It is made: that it cannot be read just now makes it no failure.
+            codex_refuses: self
+                .target(target)
+                .is_ok_and(|login| self.codex_refuses(&login)),
         })
     }
 

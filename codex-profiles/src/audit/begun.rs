@@ -30,6 +30,8 @@ pub(crate) struct Begun {
     auditor: Auditor,
     deed: Deed,
     note: Option<Note>,
+    /// Whether it may have been made although it is dropped.
+    is_lasting: bool,
 }
 
 /// The file of it; whoever makes the change holds its lock.
@@ -50,6 +52,7 @@ impl Auditor {
             auditor: self.clone(),
             deed,
             note: note.ok(),
+            is_lasting: false,
         }
     }
 }
@@ -61,8 +64,20 @@ impl Begun {
     }
 
     /// The same with what is known of the change only now.
-    pub(crate) fn done_as(self, tell: impl FnOnce(Deed) -> Deed) {
+    pub(crate) fn done_as(mut self, tell: impl FnOnce(Deed) -> Deed) {
         self.auditor.note(tell(self.deed.clone()));
+        self.is_lasting = false;
+    }
+
+    /// From now on it is one that was cut short if it is dropped, as what a runtime's end drops.
+    pub(crate) fn lasting(mut self) -> Self {
+        self.is_lasting = true;
+        self
+    }
+
+    /// It is known that nothing was changed.
+    pub(crate) fn not_made(mut self) {
+        self.is_lasting = false;
     }
 }
 
@@ -70,6 +85,7 @@ impl Drop for Begun {
     fn drop(&mut self) {
         // What a panic leaves behind is no less unfinished than what a crash does.
         if let Some(note) = &self.note
+            && !self.is_lasting
             && !thread::panicking()
             && let Err(error) = fs::remove_file(&note.path)
         {
@@ -86,15 +102,26 @@ impl Note {
         let at = entry.at.as_millisecond();
         let name = format!("{at}-{}-{number}.json", process::id());
         let unfinished = folder.join(format!(".{name}"));
-        let mut file = private().create_new(true).open(&unfinished)?;
-        file.try_lock()?;
-        file.write_all(&serde_json::to_vec(entry)?)?;
-        file.sync_data()?;
-        // The lock goes along with it.
         let path = folder.join(name);
-        atomic::rename_folder(&unfinished, &path)?;
+        let mut file = private().create_new(true).open(&unfinished)?;
+        // The lock goes along with it.
+        let written =
+            write_locked(&mut file, entry).and_then(|()| atomic::rename_folder(&unfinished, &path));
+        if let Err(error) = written {
+            // Nobody would take it away: where nothing can be locked, it looks as if it were held.
+            for left in [unfinished, path] {
+                let _ = fs::remove_file(left);
+            }
+            return Err(error);
+        }
         Ok(Self { path, _file: file })
     }
+}
+
+fn write_locked(file: &mut File, entry: &AuditEntry) -> io::Result<()> {
+    file.try_lock()?;
+    file.write_all(&serde_json::to_vec(entry)?)?;
+    file.sync_data()
 }
 
 impl Disk {
@@ -107,17 +134,22 @@ impl Disk {
             entries => entries?,
         };
         for entry in entries.flatten() {
-            if let Err(error) = self.tell_of(&audit, &entry.path()) {
+            let path = entry.path();
+            let told = match private().open(&path) {
+                // Whoever made the change has just come to its end.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                opened => opened.and_then(|file| self.tell_of(&audit, &path, file)),
+            };
+            if let Err(error) = told {
                 warn!(%error, "a change that was cut short could not be noted");
             }
         }
         Ok(())
     }
 
-    fn tell_of(&self, audit: &AuditFile, path: &Path) -> io::Result<()> {
-        let mut file = private().open(path)?;
-        // Somebody is at it.
-        if file.try_lock().is_err() {
+    pub(super) fn tell_of(&self, audit: &AuditFile, path: &Path, mut file: File) -> io::Result<()> {
+        // Somebody is at it, or came to its end after the note was opened: no name is used twice.
+        if file.try_lock().is_err() || path.symlink_metadata().is_err() {
             return Ok(());
         }
         let mut bytes = Vec::new();
@@ -129,7 +161,8 @@ impl Disk {
                 let outcome = self.outcome_of(&entry);
                 let known = entry.detail.iter().map(|known| format!("{known}; "));
                 let detail = Some(known.chain([outcome.to_owned()]).collect());
-                audit.append(&AuditEntry { detail, ..entry });
+                // Without its line the note stays, for the next one to try.
+                audit.try_append(&AuditEntry { detail, ..entry })?;
             }
             Ok(_) => {}
             Err(error) => warn!(%error, "the note of a change is none, and is removed"),

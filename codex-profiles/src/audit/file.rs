@@ -75,7 +75,7 @@ impl AuditFile {
         }
     }
 
-    fn try_append(&self, entry: &AuditEntry) -> io::Result<()> {
+    pub(super) fn try_append(&self, entry: &AuditEntry) -> io::Result<()> {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
         if let Some(folder) = self.path.parent() {

@@ -263,3 +263,31 @@ async fn a_change_that_is_being_made_or_was_told_of_is_not_told_of_again() {
         "it was not made"
     );
 }
+
+#[tokio::test]
+async fn a_note_whose_line_cannot_be_written_waits_until_it_can() {
+    let world = world().await;
+    die_in(&world.store(), Deed::of(Action::Purge, &name("work")));
+    let log = world.home.audit_log();
+    fs::create_dir_all(&log).unwrap();
+    drop(world.store());
+    fs::remove_dir(&log).unwrap();
+    let store = world.store();
+    let line = "purge work cut short, and not made program";
+    assert_eq!(told(&store).await, [line]);
+}
+
+#[tokio::test]
+async fn a_note_that_was_taken_away_after_it_was_opened_is_none() {
+    let world = world().await;
+    let store = world.store();
+    let deed = Deed::of(Action::Purge, &name("work"));
+    let begun = store.auditor().begin(deed);
+    let notes = fs::read_dir(world.home.router().join("changes"));
+    let note = notes.unwrap().next().unwrap().unwrap().path();
+    let file = fs::File::open(&note).unwrap();
+    drop(begun);
+    let audit = AuditFile::of(&world.home);
+    store.disk.tell_of(&audit, &note, file).unwrap();
+    assert_eq!(told(&store).await, Vec::<String>::new());
+}

@@ -1,11 +1,15 @@
+use std::time::Duration;
+
 use codex_auth::{AuthDotJson, LoginReason, refresh::RefreshReason, revoke::RevokeError};
 use fake_openai::Fault;
 use serde_json::Value;
+use tokio::{runtime::Builder, sync::oneshot, task};
 
 use super::SignOutError;
 use crate::{
     Condition, ProfileStore, StoreError,
-    testing::{World, name, token},
+    audit::Action,
+    testing::{World, eventually, name, token},
 };
 
 async fn reason(store: &ProfileStore, profile: &str) -> Option<LoginReason> {
@@ -173,4 +177,41 @@ async fn an_issuer_that_fails_half_way_is_a_sign_out_in_part_that_can_be_repeate
     assert_eq!(reason(&store, "work").await, Some(LoginReason::Revoked));
     store.sign_out(&name("work")).await.unwrap();
     assert_eq!(reason(&store, "copy").await, Some(LoginReason::Revoked));
+}
+
+#[tokio::test]
+async fn a_sign_out_that_a_runtimes_end_cuts_is_told_of_by_the_next_start() {
+    let world = World::new().await;
+    world.put_profile("work", &world.fake.auth_json(&world.ada()));
+    let slow = Fault::refresh_delayed(Duration::from_mins(1));
+    world.fake.fault(slow.path("/oauth/revoke"));
+    let (store, (end, ended)) = (world.store(), oneshot::channel::<()>());
+    let cut = task::spawn_blocking(move || {
+        let (mut runtime, work) = (Builder::new_current_thread(), name("work"));
+        let runtime = runtime.enable_all().build().unwrap();
+        runtime.block_on(async {
+            tokio::select! {
+                done = store.sign_out(&work) => panic!("{done:?}"),
+                _ = ended => {}
+            }
+        });
+    });
+    eventually(|| !revoked(&world).is_empty()).await;
+    end.send(()).unwrap();
+    cut.await.unwrap();
+    let log = world.store().audit_log().await.unwrap();
+    let detail = log.entries[0].detail.as_deref();
+    let unknown = Some("cut short: whether it was made is not known");
+    assert_eq!((log.entries[0].action, detail), (Action::SignOut, unknown));
+    assert_eq!(log.entries.len(), 1);
+}
+
+#[tokio::test]
+async fn one_that_did_not_happen_leaves_no_line() {
+    let world = World::new().await;
+    world.put_profile("work", &world.fake.auth_json(&world.ada()));
+    world.fake.fault(Fault::status(503).path("/oauth/revoke"));
+    assert!(world.store().sign_out(&name("work")).await.is_err());
+    let log = world.store().audit_log().await.unwrap();
+    assert!(log.entries.is_empty(), "{log:?}");
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     ProfileStore, RouteSource, StoreError,
-    faults::{Fault, Step},
+    faults::{Fault, Meanwhile, Step},
     testing::{World, name, put, token},
 };
 
@@ -51,6 +51,22 @@ async fn a_switch_publishes_the_profile_and_says_what_it_did() {
             .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
+}
+
+#[tokio::test]
+async fn a_switch_that_was_made_is_no_failure_when_its_profile_is_gone_then() {
+    let world = two_profiles().await;
+    let path = world.home.auth_json_of(&name("home"));
+    let remove = Box::leak(Box::new(move || fs::remove_file(&path).unwrap()));
+    let store = world.store();
+    let meanwhile = Fault::Meanwhile(Meanwhile(remove));
+    store.disk.faults.plan(Step::CurrentWritten, meanwhile);
+    let switched = store.use_profile(&name("home")).await.unwrap();
+    assert_eq!(
+        (switched.current, world.current()),
+        (name("home"), "home".to_owned())
+    );
+    assert_eq!(store.audit_log().await.unwrap().entries.len(), 1);
 }
 
 #[tokio::test]

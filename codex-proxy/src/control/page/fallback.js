@@ -15,7 +15,9 @@ export function fallbackSettings(save) {
   const change = (part, control) =>
     save(({ fallback }) => ({ fallback: { ...(fallback ?? FRESH), ...part } }), control);
   const reorder = (edit) => ({ fallback }) => {
-    const profiles = edit(fallback?.profiles ?? []);
+    const order = fallback?.profiles ?? [];
+    const profiles = edit(order);
+    if (profiles === order) return {};
     return { fallback: profiles.length === 0 ? null : { ...(fallback ?? FRESH), profiles } };
   };
   const order = profileOrder((edit, control) => save(reorder(edit), control));
@@ -55,7 +57,12 @@ function profileOrder(change) {
   const without = (order, name) => order.filter((other) => other !== name);
   const added = (name) => change((order) => [...without(order, name), name], more);
   const add = button({ kind: "plain", picture: "plus", t: "fallback.add", run: () => added(more.value) });
-  const moved = (name, by) => change((order) => without(order, name).toSpliced(order.indexOf(name) + by, 0, name), more);
+  const moved = (name, by) => change((order) => {
+    const [at, to] = [order.indexOf(name), order.indexOf(name) + by];
+    // It may be gone, or at an end of the list, before this move has its turn.
+    if (at < 0 || to < 0 || to >= order.length) return order;
+    return without(order, name).toSpliced(to, 0, name);
+  }, more);
   const gone = (name) => change((order) => without(order, name), more);
   const asked = field({ t: "fallback.profile", control: more, after: add });
   const update = (nowChosen, nowProfiles) => {

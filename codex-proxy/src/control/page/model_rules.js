@@ -101,6 +101,8 @@ function edited(rules, shown, edit) {
   if (at < 0) return {};
   const next = [...rules];
   const put = edit(rules[at]);
+  // It may have come to an end of the list before this move had its turn.
+  if (typeof put === "number" && !rules[at + put]) return {};
   if (typeof put === "number") next.splice(at + put, 0, ...next.splice(at, 1));
   else next.splice(at, 1, ...put);
   return { model_rules: next };
