@@ -157,7 +157,7 @@ where
         body: translated,
         answer: options,
         dropped,
-    } = translate(&body, reasoning)?;
+    } = translate(&body, reasoning).inspect_err(|error| step.fail(|| error.clone()))?;
     step.end();
     // A history is kept once in memory while its answer streams, not twice.
     drop(body);

@@ -119,7 +119,7 @@ where
         body: translated,
         answer: wanted,
         dropped,
-    } = translate(&body)?;
+    } = translate(&body).inspect_err(|error| step.fail(|| error.clone()))?;
     step.end();
     drop(body);
     to_responses(&mut head);

@@ -16,7 +16,7 @@ pub(crate) struct FinishReason {
     choice: Scan,
     kind: Scan,
     incomplete: Scan,
-    word: Option<String>,
+    word: Option<&'static str>,
 }
 
 impl Default for FinishReason {
@@ -36,54 +36,58 @@ impl FinishReason {
         let word = &mut self.word;
         self.kind.push(piece, |kind| {
             if matches!(kind, b"response.completed" | b"response.done") {
-                *word = Some("stop".to_owned());
+                *word = Some("stop");
             }
         });
         self.incomplete.push(piece, |details| {
-            *word = incomplete(details).or(word.take());
+            *word = incomplete(details).or(*word);
         });
         self.choice.push(piece, |reason| {
-            *word = plain(reason).or(word.take());
+            *word = known(reason).or(*word);
         });
     }
 
     /// What was found, if anything was.
-    pub(crate) fn word(&self) -> Option<&str> {
-        self.word.as_deref()
+    pub(crate) fn word(&self) -> Option<&'static str> {
+        self.word
     }
 }
 
 /// What the Responses API says of an answer that is cut off.
-fn incomplete(details: &[u8]) -> Option<String> {
+fn incomplete(details: &[u8]) -> Option<&'static str> {
     #[derive(Deserialize)]
     struct Details<'a> {
         reason: &'a str,
     }
     let details: Details<'_> = serde_json::from_slice(details).ok()?;
     match details.reason {
-        "max_output_tokens" => Some("length".to_owned()),
-        reason => plain(reason.as_bytes()),
+        "max_output_tokens" => Some("length"),
+        reason => known(reason.as_bytes()),
     }
 }
 
-/// An upstream may write anything there; a word is none of it.
-fn plain(text: &[u8]) -> Option<String> {
-    let is_word = |b: &u8| b.is_ascii_lowercase() || *b == b'_';
-    let fits = (1..=32).contains(&text.len()) && text.iter().all(is_word);
-    let text = str::from_utf8(text).ok()?;
-    fits.then(|| text.to_owned())
+/// An upstream may write anything there, and repeats what the client has put into `metadata`.
+fn known(reason: &[u8]) -> Option<&'static str> {
+    const REASONS: [&str; 5] = [
+        "stop",
+        "length",
+        "tool_calls",
+        "function_call",
+        "content_filter",
+    ];
+    REASONS.into_iter().find(|known| known.as_bytes() == reason)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn word(pieces: &[&str]) -> Option<String> {
+    fn word(pieces: &[&str]) -> Option<&'static str> {
         let mut finish = FinishReason::default();
         for piece in pieces {
             finish.piece(piece.as_bytes());
         }
-        finish.word().map(str::to_owned)
+        finish.word()
     }
 
     #[test]
@@ -112,9 +116,17 @@ mod tests {
                 Some("content_filter"),
             ),
             (&[r#"{"finish_reason":"ada@example.com"}"#], None),
+            (
+                &[
+                    r#"{"finish_reason":"function_call"}"#,
+                    r#"{"metadata":{"finish_reason":"words_of_the_client"}}"#,
+                    r#"{"incomplete_details":{"reason":"other_words"}}"#,
+                ],
+                Some("function_call"),
+            ),
             (&[r#"{"text":"\"finish_reason\":\"stop\""}"#], None),
         ] {
-            assert_eq!(word(pieces).as_deref(), expected, "{pieces:?}");
+            assert_eq!(word(pieces), expected, "{pieces:?}");
         }
     }
 }

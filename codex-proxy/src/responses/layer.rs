@@ -145,12 +145,13 @@ where
     let body = read_body(body, settings.body_limit_bytes).await?;
     let step = Step::begin(&head.extensions, "translate");
     let memories = Memories::of(&head.extensions, settings.memory.as_ref());
+    let prepared = prepare(&body, memories, settings.body_limit_bytes);
     let Prepared {
         adapted,
         turn,
         warm_up,
         max_output_tokens,
-    } = prepare(&body, memories, settings.body_limit_bytes)?;
+    } = prepared.inspect_err(|error| step.fail(|| error.clone()))?;
     step.end();
     let Adapted {
         body: adapted,

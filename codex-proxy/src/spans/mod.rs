@@ -11,4 +11,4 @@ mod on;
 #[cfg(not(feature = "otel"))]
 pub(crate) use off::{Link, Operation, Step};
 #[cfg(feature = "otel")]
-pub(crate) use on::{Link, Operation, Point, Root, Step};
+pub(crate) use on::{Link, Operation, Point, Recorded, Step};

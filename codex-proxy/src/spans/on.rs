@@ -23,11 +23,11 @@ pub(crate) struct Point {
     traces: Traces,
     parent: Context,
     /// The span of the whole request, unless this is one of the turns of a connection.
-    root: Option<Arc<Root>>,
+    root: Option<Arc<Recorded>>,
 }
 
 impl Point {
-    pub(crate) fn new(traces: Traces, root: Arc<Root>) -> Self {
+    pub(crate) fn new(traces: Traces, root: Arc<Recorded>) -> Self {
         Self {
             traces,
             parent: root.span.clone(),
@@ -49,13 +49,13 @@ impl Point {
     }
 }
 
-/// The span of a request as a whole.
-pub(crate) struct Root {
+/// A span that may fail at several things, and says the first.
+pub(crate) struct Recorded {
     span: Context,
     has_failed: AtomicBool,
 }
 
-impl Root {
+impl Recorded {
     pub(crate) fn new(span: Context) -> Self {
         Self {
             span,
@@ -67,7 +67,7 @@ impl Root {
         self.span.span().set_attribute(attribute);
     }
 
-    /// Says what it failed at; what was said first stays.
+    /// Says what it failed at, unless something is said already.
     pub(crate) fn fail(&self, kind: String) {
         if !self.has_failed.swap(true, Ordering::Relaxed) {
             mark(&self.span, kind);

@@ -16,7 +16,7 @@ use crate::{
     error::ErrorMark,
     requests::{id_of, route_of},
     route::Routed,
-    spans::{Point, Root},
+    spans::{Point, Recorded},
 };
 
 /// Makes a span of each request; see the [module](super).
@@ -88,7 +88,7 @@ where
 }
 
 /// That of a whole request. It ends when it is dropped.
-pub(super) struct RequestSpan(Option<Arc<Root>>);
+pub(super) struct RequestSpan(Option<Arc<Recorded>>);
 
 impl RequestSpan {
     /// One whose steps hang on `request`, if it is recorded.
@@ -98,7 +98,7 @@ impl RequestSpan {
         if !span.span().is_recording() {
             return Self(None);
         }
-        let root = Arc::new(Root::new(span));
+        let root = Arc::new(Recorded::new(span));
         let point = Point::new(traces.clone(), root.clone());
         request.extensions_mut().insert(point);
         Self(Some(root))
@@ -156,7 +156,7 @@ fn builder<B>(request: &Request<B>) -> SpanBuilder {
 }
 
 /// A client may make up any other.
-fn method_of(method: &Method) -> Option<&'static str> {
+pub(crate) fn method_of(method: &Method) -> Option<&'static str> {
     let known = [
         "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
     ];
@@ -171,7 +171,7 @@ fn version_of(version: Version) -> &'static str {
     }
 }
 
-fn tell(root: &Root, head: &Parts) {
+fn tell(root: &Recorded, head: &Parts) {
     let status = i64::from(head.status.as_u16());
     root.set(KeyValue::new("http.response.status_code", status));
     if let Some(Routed { profile, reason }) = head.extensions.get() {

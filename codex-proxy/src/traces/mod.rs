@@ -54,8 +54,11 @@
 //!
 //! # Caveats
 //!
-//! A client's `traceparent` is its span's parent where [`Traces::with_propagator`] says so. None is
-//! sent to an upstream: whose trace a request belongs to is nobody's business there.
+//! A client's `traceparent` is its span's parent where [`Traces::with_propagator`] says so; its
+//! `tracestate` is in no span. Neither is sent to an upstream as headers: whose trace a request
+//! belongs to is nobody's business there. What Codex itself writes into the messages of a WebSocket
+//! passes as it is, and names its trace where it has one: `ws_request_header_traceparent` and
+//! `ws_request_header_tracestate` of `client_metadata`.
 
 mod body;
 mod layer;
@@ -64,5 +67,6 @@ mod tests;
 mod tracer;
 
 pub use body::TracedBody;
+pub(crate) use layer::method_of;
 pub use layer::{TracesLayer, TracesService};
 pub use tracer::Traces;

@@ -4,20 +4,21 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use opentelemetry::{
+    Value,
     global::BoxedTracer,
     trace::{SpanId, TracerProvider as _},
 };
 use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
-    trace::{InMemorySpanExporter, Sampler, SdkTracerProvider},
+    trace::{InMemorySpanExporter, Sampler, SdkTracerProvider, SpanData},
 };
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use super::{TracedBody, Traces, TracesLayer};
-use crate::spans::{Link, Point};
+use crate::spans::{Link, Point, Step};
 
 fn traces(sampler: Sampler) -> (Traces, InMemorySpanExporter) {
     let spans = InMemorySpanExporter::default();
@@ -79,6 +80,51 @@ async fn the_span_of_a_connection_ends_with_whoever_holds_it() {
     assert_eq!(spans[0].name, "GET /v1/responses");
 }
 
+/// What becomes of a call of the upstream under a request, by what is done with it.
+async fn call(method: &[u8], and: impl FnOnce(Step)) -> SpanData {
+    let (traces, spans) = traces(Sampler::AlwaysOn);
+    let request = Request::get("/v1/models").body(()).unwrap();
+    let (_answer, link) = answered(traces, request, StatusCode::OK).await;
+    let url = reqwest::Url::parse("https://upstream.example/v1/models").unwrap();
+    and(link
+        .unwrap()
+        .call(&Method::from_bytes(method).unwrap(), &url));
+    spans.get_finished_spans().unwrap().remove(0)
+}
+
+fn values<'a>(span: &'a SpanData, name: &str) -> Vec<&'a str> {
+    let named = span.attributes.iter().filter(|it| it.key.as_str() == name);
+    named
+        .map(|it| match &it.value {
+            Value::String(text) => text.as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_method_that_a_client_made_up_is_in_no_span() {
+    for (method, name, told) in [("GET", "GET", "GET"), ("PLANTED", "HTTP", "_OTHER")] {
+        let span = call(method.as_bytes(), Step::end).await;
+        assert_eq!(span.name, name);
+        assert_eq!(values(&span, "http.request.method"), [told]);
+    }
+}
+
+#[tokio::test]
+async fn a_call_fails_once() {
+    let cut = call(b"GET", |step| {
+        step.answered(StatusCode::TOO_MANY_REQUESTS);
+        step.broke();
+    });
+    assert_eq!(values(&cut.await, "error.type"), ["429"]);
+    let lost = call(b"GET", |step| {
+        step.answered(StatusCode::OK);
+        step.broke();
+    });
+    assert_eq!(values(&lost.await, "error.type"), ["connection_lost"]);
+}
+
 #[tokio::test]
 async fn what_is_not_recorded_leaves_nothing_to_hang_steps_on() {
     let (traces, spans) = traces(Sampler::AlwaysOff);
@@ -107,6 +153,7 @@ async fn a_parent_is_named_once_and_in_its_form_or_not_at_all() {
         for header in &headers {
             request = request.header("traceparent", *header);
         }
+        request = request.header("tracestate", "vendor=planted");
         let request = request.body(()).unwrap();
         drop(answered(traces.clone(), request, StatusCode::OK).await);
         let span = &spans.get_finished_spans().unwrap()[0];
@@ -115,5 +162,6 @@ async fn a_parent_is_named_once_and_in_its_form_or_not_at_all() {
             has_parent,
             "{headers:?}"
         );
+        assert_eq!(span.span_context.trace_state().header(), "");
     }
 }

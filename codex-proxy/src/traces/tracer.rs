@@ -5,7 +5,7 @@ use opentelemetry::{
     Context,
     global::BoxedTracer,
     propagation::{Extractor, TextMapPropagator},
-    trace::{SpanBuilder, TraceContextExt as _, Tracer as _},
+    trace::{SpanBuilder, SpanContext, TraceContextExt as _, TraceState, Tracer as _},
 };
 
 /// Who makes the spans. Clones are the same.
@@ -31,7 +31,7 @@ impl Traces {
 
     /// This tracer makes them; a request goes on with the trace that its headers name to
     /// `propagator`, such as the SDK's `TraceContextPropagator`. Headers that come twice, and what it
-    /// cannot read, name none.
+    /// cannot read, name none. The state of that trace is left out.
     #[must_use]
     pub fn with_propagator(
         tracer: BoxedTracer,
@@ -47,10 +47,15 @@ impl Traces {
     /// What the sender of these headers says that they belong to.
     pub(super) fn parent(&self, headers: &HeaderMap) -> Context {
         let nothing = Context::new();
-        match &self.inner.propagator {
-            Some(propagator) => propagator.extract_with_context(&nothing, &Headers(headers)),
-            None => nothing,
+        let Some(propagator) = &self.inner.propagator else {
+            return nothing;
+        };
+        let said = propagator.extract_with_context(&nothing, &Headers(headers));
+        if !said.has_active_span() {
+            return said;
         }
+        let parent = stateless(said.span().span_context());
+        said.with_remote_span_context(parent)
     }
 
     /// A span that runs from now on, in a context that holds nothing else.
@@ -64,6 +69,12 @@ impl fmt::Debug for Traces {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Traces").finish_non_exhaustive()
     }
+}
+
+/// The same without its state: text of the client's, that every span below would hold.
+fn stateless(of: &SpanContext) -> SpanContext {
+    let state = TraceState::NONE;
+    SpanContext::new(of.trace_id(), of.span_id(), of.trace_flags(), true, state)
 }
 
 struct Headers<'a>(&'a HeaderMap);

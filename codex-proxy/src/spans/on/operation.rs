@@ -10,7 +10,7 @@ use opentelemetry::{
     trace::{SpanBuilder, SpanKind, TraceContextExt as _},
 };
 
-use super::{Point, Root, mark};
+use super::{Point, Recorded, mark};
 use crate::{
     Origin,
     meter::{FinishReason, Model},
@@ -180,7 +180,7 @@ fn failure_of(entry: &RequestEntry) -> Option<String> {
 
 /// An error of the client's is none of the server's (HTTP semantic conventions), but one that came
 /// after the head is.
-fn tell_root(root: &Arc<Root>, entry: &RequestEntry, kind: &str) {
+fn tell_root(root: &Arc<Recorded>, entry: &RequestEntry, kind: &str) {
     let is_clients = entry
         .status
         .is_some_and(|status| (400..500).contains(&status));
@@ -246,7 +246,7 @@ impl Asks {
             Some(KeyValue::new(name, value))
         };
         let finish = self.finish.word().map(|word| {
-            let words = vec![StringValue::from(word.to_owned())];
+            let words = vec![StringValue::from(word)];
             KeyValue::new(
                 "gen_ai.response.finish_reasons",
                 Value::Array(Array::String(words)),

@@ -1,15 +1,15 @@
 use codex_auth::ProfileRef;
 use http::{Extensions, Method, StatusCode};
 use opentelemetry::{
-    Context, KeyValue,
-    trace::{SpanBuilder, SpanKind, TraceContextExt as _},
+    KeyValue,
+    trace::{SpanBuilder, SpanKind},
 };
 
-use super::{Point, kind_of, mark};
-use crate::ApiError;
+use super::{Point, Recorded, kind_of};
+use crate::{ApiError, traces::method_of};
 
 /// One step of a request. It ends when it is dropped.
-pub(crate) struct Step(Option<Context>);
+pub(crate) struct Step(Option<Recorded>);
 
 impl Step {
     /// A step of the request that has these extensions.
@@ -20,25 +20,26 @@ impl Step {
     pub(super) fn under(point: Option<&Point>, name: &'static str) -> Self {
         Self(point.map(|point| {
             let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Internal);
-            point.child(builder)
+            Recorded::new(point.child(builder))
         }))
     }
 
     /// A call of the upstream. Of its address only the origin is told: the rest may name somebody.
     pub(super) fn call(point: Option<&Point>, method: &Method, url: &reqwest::Url) -> Self {
         Self(point.map(|point| {
+            let method = method_of(method);
             let mut attributes = vec![
-                KeyValue::new("http.request.method", method.to_string()),
+                KeyValue::new("http.request.method", method.unwrap_or("_OTHER")),
                 KeyValue::new("url.scheme", url.scheme().to_owned()),
             ];
             let host = url.host_str().map(str::to_owned);
             attributes.extend(host.map(|host| KeyValue::new("server.address", host)));
             let port = url.port_or_known_default().map(i64::from);
             attributes.extend(port.map(|port| KeyValue::new("server.port", port)));
-            let builder = SpanBuilder::from_name(method.to_string())
+            let builder = SpanBuilder::from_name(method.unwrap_or("HTTP"))
                 .with_kind(SpanKind::Client)
                 .with_attributes(attributes);
-            point.child(builder)
+            Recorded::new(point.child(builder))
         }))
     }
 
@@ -46,7 +47,7 @@ impl Step {
     pub(crate) fn served_by(self, profile: &ProfileRef) {
         if let Some(span) = &self.0 {
             let profile = KeyValue::new("codex_router.profile", profile.to_string());
-            span.span().set_attribute(profile);
+            span.set(profile);
         }
     }
 
@@ -54,28 +55,27 @@ impl Step {
     pub(crate) fn answered(&self, status: StatusCode) {
         let Some(span) = &self.0 else { return };
         let code = i64::from(status.as_u16());
-        let attribute = KeyValue::new("http.response.status_code", code);
-        span.span().set_attribute(attribute);
+        span.set(KeyValue::new("http.response.status_code", code));
         if status.is_client_error() || status.is_server_error() {
-            mark(span, status.as_str().to_owned());
+            span.fail(status.as_str().to_owned());
         }
         if status == StatusCode::UNAUTHORIZED {
             // It is held while the login is refreshed, and nobody reads more of it.
-            span.span().end();
+            span.end();
         }
     }
 
-    /// It failed. To be called once.
+    /// It failed.
     pub(crate) fn fail(&self, error: impl FnOnce() -> ApiError) {
         if let Some(span) = &self.0 {
-            mark(span, kind_of(&error()));
+            span.fail(kind_of(&error()));
         }
     }
 
     /// The answer was cut off.
     pub(crate) fn broke(self) {
         if let Some(span) = &self.0 {
-            mark(span, "connection_lost".to_owned());
+            span.fail("connection_lost".to_owned());
         }
     }
 
@@ -100,7 +100,7 @@ impl Step {
 impl Drop for Step {
     fn drop(&mut self) {
         if let Some(span) = &self.0 {
-            span.span().end();
+            span.end();
         }
     }
 }
