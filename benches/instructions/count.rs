@@ -1,6 +1,9 @@
 //! One case under Valgrind.
 
-use std::process::{Command, Stdio};
+use std::{
+    io::ErrorKind,
+    process::{Command, Stdio},
+};
 
 use crate::{Failure, TIMES, cases::Case};
 
@@ -25,9 +28,10 @@ fn total(case: &Case, times: usize) -> Result<u64, Failure> {
     if let Some(peer) = &peer {
         command.envs(peer.environment());
     }
-    let ran = command
-        .output()
-        .map_err(|error| format!("valgrind: {error}"))?;
+    let ran = command.output().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => "valgrind is not installed, and nothing else counts here".to_owned(),
+        _ => format!("valgrind: {error}"),
+    })?;
     let told = String::from_utf8_lossy(&ran.stderr);
     if !ran.status.success() {
         return Err(format!("{}: {told}", case.name).into());

@@ -36,8 +36,8 @@ const SECTIONS: [&str; 6] = ["short", "long", "history", "slow", "idle", "socket
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let asked = Asked::of(std::env::args().skip(1))?;
-    // `cargo test --benches` only wants to know that it builds.
-    if asked.is_test {
+    // Only `cargo bench` passes `--bench`; `cargo test --benches` wants to know that it builds.
+    if asked.is_test || !asked.is_bench {
         return Ok(());
     }
     // Two thousand streams, both ends of which are here.
@@ -65,6 +65,7 @@ async fn main() -> Result<(), Failure> {
 struct Asked {
     sections: Vec<String>,
     router: Option<PathBuf>,
+    is_bench: bool,
     is_test: bool,
 }
 
@@ -75,8 +76,7 @@ impl Asked {
             match argument.as_str() {
                 "--router" => asked.router = arguments.next().map(PathBuf::from),
                 "--test" => asked.is_test = true,
-                // from cargo
-                "--bench" => {}
+                "--bench" => asked.is_bench = true,
                 section if SECTIONS.contains(&section) => asked.sections.push(argument),
                 _ => return Err(format!("no section `{argument}`: {}", SECTIONS.join(", ")).into()),
             }

@@ -33,6 +33,7 @@ pub(crate) struct Span {
     pub(crate) trace: String,
     pub(crate) id: String,
     pub(crate) parent: String,
+    pub(crate) state: String,
     /// `true` if it ended with an error.
     pub(crate) failed: bool,
     pub(crate) kind: i32,
@@ -139,6 +140,7 @@ impl From<Sent> for Span {
             trace: hex(&sent.trace_id),
             id: hex(&sent.span_id),
             parent: hex(&sent.parent_span_id),
+            state: sent.trace_state,
             failed: sent.status.is_some_and(|status| status.code == 2),
             kind: sent.kind,
             attributes: attributes(&sent.attributes),

@@ -1,11 +1,12 @@
 //! Where traces are sent, and what becomes of the router when nobody takes them.
 
 use std::{
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     time::{Duration, Instant},
 };
 
 use serde_json::json;
+use tokio::net::TcpSocket;
 
 use super::{CHAT, Collector, environment, started};
 use crate::harness::{Answer, PATIENCE, fake};
@@ -116,32 +117,38 @@ async fn what_is_left_is_sent_at_the_end() {
     collector.spans_with(1, CHAT).await;
 }
 
-/// A collector that is not there, and one that takes connections and never says a word.
-fn dead() -> (Vec<String>, TcpListener) {
+/// A collector that refuses connections, and one that takes them and never says a word. Their ports
+/// are theirs as long as the sockets are held.
+fn dead() -> ([String; 2], (TcpSocket, TcpListener)) {
+    let refusing = TcpSocket::new_v4().unwrap();
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    refusing.bind(any_port).unwrap();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let refused = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
-    (vec![url(&refused), url(&silent)], silent)
+    let addresses = [refusing.local_addr(), silent.local_addr()];
+    let urls = addresses.map(|address| format!("http://{}", address.unwrap()));
+    (urls, (refusing, silent))
 }
 
 #[tokio::test]
 async fn a_dead_collector_costs_one_warning_and_no_time() {
-    let (urls, _silent) = dead();
+    let (urls, _held) = dead();
     for url in urls {
         let settings = [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", url),
-            ("OTEL_EXPORTER_OTLP_TIMEOUT", "200".to_owned()),
+            // So long that whoever waits for it several times is out of time, however busy the
+            // machine is: requests in all, or the end with its full queue.
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "4000".to_owned()),
             ("OTEL_BSP_SCHEDULE_DELAY", "20".to_owned()),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "16".to_owned()),
             ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4".to_owned()),
         ];
         let mut world = started(fake(), &settings);
         let begun = Instant::now();
-        for _ in 0..40 {
+        for _ in 0..20 {
             assert_eq!(Answer::to(world.router.say("hello")).await.status, 200);
         }
-        let each = begun.elapsed() / 40;
-        assert!(each < Duration::from_millis(150), "{each:?}");
+        let all = begun.elapsed();
+        assert!(all < Duration::from_secs(15), "{all:?}");
         let warned = || {
             world
                 .router
@@ -150,14 +157,8 @@ async fn a_dead_collector_costs_one_warning_and_no_time() {
                 .count()
         };
         crate::harness::until("a warning", || warned() > 0).await;
-        let told = Instant::now();
         world.router.terminate();
         assert!(world.router.ended(PATIENCE).success());
-        assert!(
-            told.elapsed() < Duration::from_secs(4),
-            "{:?}",
-            told.elapsed()
-        );
         assert_eq!(
             world
                 .router

@@ -249,6 +249,24 @@ async fn an_error_says_its_code_and_whose_it_is() {
 }
 
 #[tokio::test]
+async fn a_body_that_cannot_be_translated_fails_at_that_step() {
+    let (world, collector) = traced(fake()).await;
+    for path in ["/v1/chat/completions", "/v1/completions", "/v1/responses"] {
+        let body = json!({"model": MODEL, "messages": 1, "prompt": {}, "input": 1});
+        let answer = Answer::to(world.router.post(path, &body)).await;
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text());
+        let spans = collector.spans_with(1, &format!("POST {path}")).await;
+        let step = spans.iter().rfind(|span| span.name == "translate").unwrap();
+        let server = only(&spans, &format!("POST {path}"));
+        let code = server.attributes.get("codex_router.error_code");
+        let kind = code.cloned().unwrap_or_else(|| json!("400"));
+        step.has(&json!({"error.type": kind}));
+        assert!(step.failed && !server.failed, "{step:#?}");
+        assert!(spans.iter().all(|span| span.name != "POST"));
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_is_told_from_an_end() {
     let slow = FakeOpenAi::builder().event_delay(Duration::from_millis(20));
     let (world, collector) = traced(slow.start_on_own_thread().unwrap()).await;

@@ -26,6 +26,8 @@ async fn a_request_goes_on_with_the_trace_of_its_client() {
     let spans = collector.spans_with(1, CHAT).await;
     assert!(spans.iter().all(|span| span.trace == TRACE), "{spans:#?}");
     assert_eq!(only(&spans, CHAT).parent, PARENT);
+    // Its `tracestate` is any text: nobody is sent it.
+    assert!(spans.iter().all(|span| span.state.is_empty()), "{spans:#?}");
 }
 
 #[tokio::test]
