@@ -7,11 +7,6 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::server::Limits;
 
-/// Over HTTP/2 the client's own frames are answered, too: a PING with 17 bytes (RFC 9113, section
-/// 6.7). Whoever takes no more than some of these at a time takes nothing of an answer, and asks for
-/// nothing.
-const MOST_OF_FRAMES_BYTES: usize = 64;
-
 /// What goes on on one connection. Clones are one.
 #[derive(Debug, Clone)]
 pub(super) struct Activity(Arc<Mutex<Marks>>);
@@ -68,10 +63,11 @@ impl Activity {
         }
     }
 
-    /// The client has taken some of so many bytes that it was sent.
-    pub(super) fn took(&self, offered_bytes: usize) {
+    /// The client has taken some of what it was sent. Over HTTP/2 its own frames are answered, too:
+    /// whoever takes nothing but that takes nothing of an answer, and asks for nothing.
+    pub(super) fn took(&self, has_frame_of_answer: bool) {
         let mut marks = self.marks();
-        if marks.has_frames && offered_bytes <= MOST_OF_FRAMES_BYTES {
+        if marks.has_frames && !has_frame_of_answer {
             return;
         }
         let now = Instant::now();
@@ -236,7 +232,7 @@ mod tests {
         other.handed();
         advance(Duration::from_secs(15)).await;
         // The answer to a PING is none that was asked for.
-        activity.took(17);
+        activity.took(false);
         assert_eq!(overdue(&activity).await, (Overdue::Stalled, 5));
     }
 
@@ -246,11 +242,11 @@ mod tests {
         let mut serving = activity.begin(Version::HTTP_11);
         serving.handed();
         advance(Duration::from_secs(19)).await;
-        activity.took(1);
+        activity.took(false);
         assert_eq!(overdue(&activity).await, (Overdue::Stalled, 20));
         drop(serving);
         advance(Duration::from_secs(9)).await;
-        activity.took(1);
+        activity.took(false);
         assert_eq!(overdue(&activity).await, (Overdue::Idle, 10));
     }
 
@@ -260,10 +256,10 @@ mod tests {
         drop(activity.begin(Version::HTTP_2));
         advance(Duration::from_secs(9)).await;
         activity.heard();
-        activity.took(17);
+        activity.took(false);
         assert_eq!(overdue(&activity).await, (Overdue::Idle, 1));
         // The rest of an answer that is longer than its request was under way.
-        activity.took(MOST_OF_FRAMES_BYTES + 1);
+        activity.took(true);
         assert_eq!(overdue(&activity).await, (Overdue::Idle, 10));
     }
 

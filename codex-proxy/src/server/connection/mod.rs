@@ -2,6 +2,7 @@
 
 mod activity;
 mod body;
+mod frames;
 mod patient;
 
 use std::{convert::Infallible, pin::pin};

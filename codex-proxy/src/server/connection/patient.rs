@@ -11,7 +11,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::activity::Activity;
+use super::{activity::Activity, frames::Frames};
 use crate::server::listen::Duplex;
 
 /// A connection that notes what comes and what is taken, and waits so long and no longer for a client to take what
@@ -19,6 +19,7 @@ use crate::server::listen::Duplex;
 pub(super) struct Patient {
     io: Box<dyn Duplex>,
     activity: Activity,
+    frames: Frames,
     limit: Duration,
     /// Runs as long as the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -35,6 +36,7 @@ impl Patient {
         Self {
             io,
             activity,
+            frames: Frames::default(),
             limit,
             stalled: None,
             _place: place,
@@ -43,16 +45,16 @@ impl Patient {
 
     /// Passes on what became of an attempt to write, unless there were none but failed ones for too
     /// long.
-    fn patiently<T>(
+    fn patiently(
         &mut self,
         cx: &mut Context<'_>,
-        offered_bytes: usize,
-        tried: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+        offered: &[io::IoSlice<'_>],
+        tried: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         if let Poll::Ready(done) = &tried {
             self.stalled = None;
-            if done.is_ok() {
-                self.activity.took(offered_bytes);
+            if let Ok(taken) = done {
+                self.activity.took(self.frames.pass(offered, *taken));
             }
             return tried;
         }
@@ -86,7 +88,7 @@ impl AsyncWrite for Patient {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let tried = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.patiently(cx, bytes.len(), tried)
+        self.patiently(cx, &[io::IoSlice::new(bytes)], tried)
     }
 
     fn poll_write_vectored(
@@ -95,8 +97,7 @@ impl AsyncWrite for Patient {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let tried = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
-        let offered_bytes = slices.iter().map(|slice| slice.len()).sum();
-        self.patiently(cx, offered_bytes, tried)
+        self.patiently(cx, slices, tried)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -54,6 +54,40 @@ async fn an_answer_is_read_to_its_end_however_slowly() {
 async fn an_idle_client_is_told_and_has_time_to_leave() {
     let (mut client, serving) = served(1 << 20);
     let began = Instant::now();
+    client.write_all(&request_with_room()).await.unwrap();
+    serving.await;
+    assert_eq!(began.elapsed().as_secs(), 13);
+    let mut said = Vec::new();
+    client.read_to_end(&mut said).await.unwrap();
+    let told = said.windows(5).any(|frame| frame == [0, 0, 8, 7, 0]);
+    assert!(told, "GOAWAY");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bursts_of_pings_keep_no_idle_client() {
+    let (mut client, serving) = served(1 << 20);
+    let began = Instant::now();
+    client.write_all(&request_with_room()).await.unwrap();
+    let serving = tokio::spawn(serving);
+    let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    while !serving.is_finished() {
+        sleep(Duration::from_secs(1)).await;
+        // In the end there is nobody to take it.
+        let _ = client.write_all(&ping.repeat(8)).await;
+        assert!(began.elapsed() < Duration::from_mins(1), "still there");
+    }
+    assert!(began.elapsed().as_secs() <= 14, "{:?}", began.elapsed());
+    let mut said = Vec::new();
+    client.read_to_end(&mut said).await.unwrap();
+    let answers = said.windows(17).filter(|frame| {
+        let (head, payload) = frame.split_at(9);
+        head == [0, 0, 8, 6, 1, 0, 0, 0, 0] && payload == &ping[9..]
+    });
+    assert!(answers.count() >= 8 * 9, "each is answered");
+}
+
+/// A request over HTTP/2 whose whole answer may come at once.
+fn request_with_room() -> Vec<u8> {
     let mut request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
     let block = b"\x82\x86\x84\x41\x09localhost";
     request.extend_from_slice(&[0, 0, u8::try_from(block.len()).unwrap(), 1, 5, 0, 0, 0, 1]);
@@ -62,11 +96,5 @@ async fn an_idle_client_is_told_and_has_time_to_leave() {
     for stream in [0, 1] {
         request.extend_from_slice(&[0, 0, 4, 8, 0, 0, 0, 0, stream, 0, 0x10, 0, 0]);
     }
-    client.write_all(&request).await.unwrap();
-    serving.await;
-    assert_eq!(began.elapsed().as_secs(), 13);
-    let mut said = Vec::new();
-    client.read_to_end(&mut said).await.unwrap();
-    let told = said.windows(5).any(|frame| frame == [0, 0, 8, 7, 0]);
-    assert!(told, "GOAWAY");
+    request
 }
