@@ -4,6 +4,6 @@
 run: ; @scripts/setup run && scripts/run
 demo: ; @scripts/setup run && scripts/demo
 test: ; @scripts/setup test && scripts/test
-bench: ; @scripts/setup run && cargo bench -p codex-router-benches
+bench: ; @scripts/setup run && cargo bench -p codex-router-benches --bench overhead --bench parts
 check-platforms: ; @scripts/setup platforms && scripts/check-platforms
 package: ; @scripts/setup package && scripts/package

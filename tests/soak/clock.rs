@@ -69,12 +69,12 @@ async fn a_clock_that_jumps_ends_nothing_and_spends_no_login() {
         assert!(std::env::var_os("CI").is_none(), "libfaketime is installed");
         return;
     };
-    let slow = FakeOpenAi::builder().event_delay(Duration::from_millis(100));
+    let slow = FakeOpenAi::builder().event_delay(Duration::from_millis(20));
     let world = at(&clock, slow.start_on_own_thread().unwrap());
     for offset in ["+0", "+3d", "+0", "-3d", "+400d", "-400d", "+0"] {
         let mut under_way = world
             .router
-            .say_streaming(&"word ".repeat(10))
+            .say_streaming(&"word ".repeat(50))
             .send()
             .await
             .unwrap();

@@ -13,10 +13,13 @@ use std::{
 use fake_openai::{FakeOpenAi, Fault};
 use futures_util::future::join_all;
 use reqwest::Client;
+use serde_json::json;
 
 use crate::{
     Scale, does_not_grow,
-    harness::{Answer, Home, PATIENCE, Router, World, chat, client, fake, patiently, worker},
+    harness::{
+        Answer, Home, PATIENCE, Router, World, chat, client, fake, patiently, worker, write,
+    },
     is_well,
 };
 
@@ -159,7 +162,10 @@ async fn more_bodies_than_memory_wait_or_are_refused_and_the_process_lives() {
     };
     let fake = fake();
     let home = Home::with(&[("work", fake.auth_json(&worker()))]);
-    home.keep_nothing_alive();
+    // With a rule, bodies are looked into before they are let in.
+    let rules = [json!({"model": "another-*", "profile": "work"})];
+    let state = json!({"version": 1, "auto_refresh_enabled": false, "model_rules": rules});
+    write(&home.path("router/state.json"), state.to_string());
     let program = crate::harness::program();
     let mut command = Command::new("sh");
     let script = "echo $$ >\"$1\"; exec \"$0\" serve --listen 127.0.0.1:0";
@@ -178,7 +184,7 @@ async fn more_bodies_than_memory_wait_or_are_refused_and_the_process_lives() {
     let mut after_rounds = Vec::new();
     while scale.goes_on(after_rounds.len(), 1) {
         let url = world.router.url("/v1/chat/completions");
-        let sent = (0..scale.of(12, 60)).map(|_| Answer::to(patient.post(&url).json(&body)));
+        let sent = (0..scale.of(20, 60)).map(|_| Answer::to(patient.post(&url).json(&body)));
         let answers = join_all(sent).await;
         let served = answers.iter().filter(|answer| answer.status == 200).count();
         assert!(served > 0, "somebody is served: {}", answers[0].text());

@@ -5,17 +5,18 @@ use std::{
 };
 
 use bytes::Buf;
-use futures_util::future::{BoxFuture, Either as EitherFuture};
+use futures_util::future::{BoxFuture, Either as EitherFuture, MapErr, TryFutureExt};
 use http::{Request, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Either;
 use tower::{Layer, Service};
 
-use super::{BodyBudget, Tally, UNCOUNTED_BYTES};
+use super::{BodyBudget, Claim, UNCOUNTED_BYTES};
 use crate::BoxError;
 
 /// Lets large bodies of requests in as a [`BodyBudget`] has room for them, from when they are begun
-/// to be read until the service inside has answered with a head.
+/// to be read until the service inside has answered with a head, or until a
+/// [`BodySentLayer`](super::BodySentLayer) says that they are no longer needed.
 ///
 /// # Where it belongs
 ///
@@ -63,7 +64,7 @@ where
     type Response = S::Response;
     type Error = BoxError;
     type Future = EitherFuture<
-        futures_util::future::MapErr<S::Future, fn(S::Error) -> BoxError>,
+        MapErr<S::Future, fn(S::Error) -> BoxError>,
         BoxFuture<'static, Result<S::Response, BoxError>>,
     >;
 
@@ -74,33 +75,44 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let next = self.inner.clone();
         let mut ready = mem::replace(&mut self.inner, next);
-        match length_bytes(&request) {
-            Some(bytes) if bytes <= UNCOUNTED_BYTES => {
-                let answer = ready.call(request.map(Either::Left));
-                let into: fn(S::Error) -> BoxError = Into::into;
-                EitherFuture::Left(futures_util::TryFutureExt::map_err(answer, into))
-            }
-            Some(bytes) => {
-                let budget = self.budget.clone();
-                EitherFuture::Right(Box::pin(async move {
-                    let _held_to_the_head = budget.claim(bytes).await?;
-                    let answer = ready.call(request.map(Either::Left));
-                    answer.await.map_err(Into::into)
-                }))
-            }
-            None => {
-                let tally = Tally::new(self.budget.clone());
-                let held_to_the_head = tally.clone();
-                let counted = |inner| Either::Right(CountedBody { inner, tally });
-                let answer = ready.call(request.map(counted));
-                EitherFuture::Right(Box::pin(async move {
-                    let answer = answer.await;
-                    drop(held_to_the_head);
-                    answer.map_err(Into::into)
-                }))
-            }
+        let length_bytes = length_bytes(&request);
+        if length_bytes.is_some_and(|bytes| bytes <= UNCOUNTED_BYTES) {
+            let answer = ready.call(request.map(Either::Left));
+            let into: fn(S::Error) -> BoxError = Into::into;
+            return EitherFuture::Left(TryFutureExt::map_err(answer, into));
         }
+        let length_bytes = length_bytes.filter(|bytes| *bytes <= self.budget.largest_bytes);
+        EitherFuture::Right(Box::pin(claiming(
+            ready,
+            self.budget.clone(),
+            request,
+            length_bytes,
+        )))
     }
+}
+
+async fn claiming<S, B>(
+    mut ready: S,
+    budget: BodyBudget,
+    mut request: Request<B>,
+    length_bytes: Option<u64>,
+) -> Result<S::Response, BoxError>
+where
+    S: Service<Request<Either<B, CountedBody<B>>>, Error: Into<BoxError>>,
+{
+    let before = request.extensions_mut().remove::<Claim>();
+    let claim = Claim::new(budget, before);
+    request.extensions_mut().insert(claim.clone());
+    let request = if let Some(bytes) = length_bytes {
+        claim.whole(bytes).await?;
+        request.map(Either::Left)
+    } else {
+        let claim = claim.clone();
+        request.map(|inner| Either::Right(CountedBody { inner, claim }))
+    };
+    let answer = ready.call(request).await;
+    claim.release();
+    answer.map_err(Into::into)
 }
 
 /// As the body says, or the head: not every body in between hands on what it knows.
@@ -117,7 +129,7 @@ pin_project_lite::pin_project! {
     pub struct CountedBody<B> {
         #[pin]
         inner: B,
-        tally: Tally,
+        claim: Claim,
     }
 }
 
@@ -135,7 +147,7 @@ impl<B: Body<Error: Into<BoxError>>> Body for CountedBody<B> {
         };
         let frame = frame.map_err(Into::into)?;
         if let Some(data) = frame.data_ref() {
-            this.tally.add(data.remaining())?;
+            this.claim.add(data.remaining())?;
         }
         Poll::Ready(Some(Ok(frame)))
     }

@@ -5,6 +5,7 @@
 //! crowd costs patience and never the process.
 
 mod layer;
+mod release;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use tokio::{
 use crate::ApiError;
 
 pub use layer::{BodyBudgetLayer, Budgeted, CountedBody};
+pub use release::{BodySentLayer, Releasing};
 
 /// Smaller bodies are not counted: how many there can be, connections bound.
 const UNCOUNTED_BYTES: u64 = 64 << 10;
@@ -37,6 +39,7 @@ const RETRY_AFTER: u32 = 5;
 pub struct BodyBudget {
     free: Arc<Semaphore>,
     whole_kib: u32,
+    largest_bytes: u64,
     patience: Duration,
 }
 
@@ -48,7 +51,19 @@ impl BodyBudget {
         Self {
             free: Arc::new(Semaphore::new(whole_kib as usize)),
             whole_kib,
+            largest_bytes: u64::MAX,
             patience: PATIENCE,
+        }
+    }
+
+    /// A body that says it is larger than this claims nothing before it comes: somebody within
+    /// refuses it. Default: there is none.
+    #[must_use]
+    pub fn with_largest_body(self, bytes: usize) -> Self {
+        let largest_bytes = bytes as u64;
+        Self {
+            largest_bytes,
+            ..self
         }
     }
 
@@ -87,48 +102,64 @@ fn busy() -> ApiError {
         .with_retry_after(RETRY_AFTER)
 }
 
-/// What a body of unknown length has claimed as it came. Its request and the body itself hold it:
-/// a body that was read to its end may still lie in memory.
+/// What one body has claimed. Its request and the body itself share it: a body that was read to its
+/// end may still lie in memory.
 #[derive(Debug, Clone)]
-struct Tally {
+struct Claim {
     budget: BodyBudget,
-    counted: Arc<Mutex<Counted>>,
+    held: Arc<Mutex<Held>>,
+    /// What the same request has claimed of another budget.
+    before: Option<Box<Claim>>,
 }
 
 #[derive(Debug, Default)]
-struct Counted {
-    bytes: u64,
+struct Held {
+    come_bytes: u64,
     claimed_bytes: u64,
-    claimed: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Tally {
-    fn new(budget: BodyBudget) -> Self {
+impl Claim {
+    fn new(budget: BodyBudget, before: Option<Self>) -> Self {
         Self {
             budget,
-            counted: Arc::default(),
+            held: Arc::default(),
+            before: before.map(Box::new),
         }
     }
 
+    /// All of a body whose length is known.
+    async fn whole(&self, bytes: u64) -> Result<(), ApiError> {
+        let permit = self.budget.claim(bytes).await?;
+        self.lock().permit = Some(permit);
+        Ok(())
+    }
+
+    /// So much more of one whose length is not.
     fn add(&self, bytes: usize) -> Result<(), ApiError> {
-        let mut counted = self.lock();
-        counted.bytes += bytes as u64;
+        let mut held = self.lock();
+        held.come_bytes += bytes as u64;
         // As for bodies of known length, the one that is larger than everything takes everything.
         let whole_bytes = u64::from(self.budget.whole_kib) << 10;
-        while counted.bytes.min(whole_bytes) > counted.claimed_bytes.max(UNCOUNTED_BYTES) {
-            let step_bytes = STEP_BYTES.min(whole_bytes - counted.claimed_bytes);
+        while held.come_bytes.min(whole_bytes) > held.claimed_bytes.max(UNCOUNTED_BYTES) {
+            let step_bytes = STEP_BYTES.min(whole_bytes - held.claimed_bytes);
             let more = self.budget.claim_now(step_bytes)?;
-            counted.claimed_bytes += step_bytes;
-            match &mut counted.claimed {
-                Some(claimed) => claimed.merge(more),
-                claimed => *claimed = Some(more),
+            held.claimed_bytes += step_bytes;
+            match &mut held.permit {
+                Some(permit) => permit.merge(more),
+                permit => *permit = Some(more),
             }
         }
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counted> {
+    fn release(&self) {
+        self.lock().permit = None;
+        self.before.iter().for_each(|before| before.release());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
         // Whoever panicked in here has left numbers, each of which is whole.
-        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -150,3 +150,60 @@ async fn the_service_that_was_ready_is_the_one_that_is_called() {
         ready.call(whole(bytes)).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn what_was_sent_is_given_back_before_the_answer_is_there() {
+    let budgets = [BodyBudget::new(3 * MIB), BodyBudget::new(2 * MIB)];
+    let all_free = || free_kib(&budgets[0]) == 3 << 10 && free_kib(&budgets[1]) == 2 << 10;
+    let (heads, asked) = oneshot::channel::<()>();
+    let asked = Arc::new(Mutex::new(Some(asked)));
+    let upstream = BodySentLayer::new().layer(service_fn(move |_: Request<Whole>| {
+        let asked = asked.lock().unwrap().take().unwrap();
+        async { asked.await.map_err(BoxError::from).map(Response::new) }
+    }));
+    let (answer, answered) = oneshot::channel::<()>();
+    let answered = Arc::new(Mutex::new(Some(answered)));
+    let aggregating = service_fn(move |request: Request<http_body_util::Either<_, _>>| {
+        let (upstream, answered) = (upstream.clone(), answered.lock().unwrap().take().unwrap());
+        async {
+            upstream.oneshot(request.map(plain)).await?;
+            answered.await.map_err(BoxError::from).map(Response::new)
+        }
+    });
+    let inner = BodyBudgetLayer::new(budgets[1].clone()).layer(aggregating);
+    let inner = tower::util::MapRequest::new(inner, |request: Request<_>| request.map(plain));
+    let outer = BodyBudgetLayer::new(budgets[0].clone()).layer(inner);
+    let answering = tokio::spawn(outer.oneshot(whole(MIB)));
+    until(|| free_kib(&budgets[0]) == 2 << 10 && free_kib(&budgets[1]) == 1 << 10).await;
+    heads.send(()).unwrap();
+    until(all_free).await;
+    assert!(!answering.is_finished());
+    answer.send(()).unwrap();
+    answering.await.unwrap().unwrap();
+    assert!(all_free());
+}
+
+fn plain(body: http_body_util::Either<Whole, CountedBody<Whole>>) -> Whole {
+    match body {
+        http_body_util::Either::Left(body) => body,
+        http_body_util::Either::Right(_) => panic!("its length is known"),
+    }
+}
+
+#[tokio::test]
+async fn one_that_says_it_is_larger_than_allowed_claims_nothing_before_it_comes() {
+    let budget = BodyBudget::new(4 * MIB).with_largest_body(MIB);
+    let (read, reading) = oneshot::channel::<()>();
+    let reading = Arc::new(Mutex::new(Some(reading)));
+    let service = BodyBudgetLayer::new(budget.clone()).layer(service_fn(
+        move |_: Request<http_body_util::Either<Whole, CountedBody<Whole>>>| {
+            let reading = reading.lock().unwrap().take().unwrap();
+            async { reading.await.map_err(BoxError::from).map(Response::new) }
+        },
+    ));
+    let answering = tokio::spawn(service.oneshot(whole(2 * MIB)));
+    tokio::task::yield_now().await;
+    assert_eq!(free_kib(&budget), 4 << 10);
+    read.send(()).unwrap();
+    answering.await.unwrap().unwrap();
+}

@@ -346,6 +346,8 @@ where
             let is_traced = self.traces.is_some();
             is_traced.then(|| observed().unwrap_or_default())
         });
+        let bodies =
+            || BodyBudget::new(self.limits.bodies_bytes).with_largest_body(self.limits.body_bytes);
         let stack = Stack {
             profiles: self.profiles,
             workspaces: WorkspaceLayer::new(client.clone(), self.targets.clone()),
@@ -364,7 +366,8 @@ where
             #[cfg(feature = "otel")]
             traces: self.traces,
             limits: self.limits,
-            bodies: BodyBudget::new(self.limits.bodies_bytes),
+            bodies: bodies(),
+            looked_into: bodies(),
             gate: ClientGateLayer::loopback().with_allowed_hosts(hosts.clone()),
             keys: ClientKeyLayer::new(self.keys.clone()),
         };

@@ -23,7 +23,7 @@ use crate::traces::{Traces, TracesLayer};
 use crate::{
     BoxError,
     auth::{CodexAuthLayer, ReplayBody},
-    body_budget::{BodyBudget, BodyBudgetLayer, CountedBody},
+    body_budget::{BodyBudget, BodyBudgetLayer, BodySentLayer, CountedBody},
     chat::ChatCompletionsLayer,
     completions::CompletionsLayer,
     conversation::ConversationLayer,
@@ -72,8 +72,10 @@ pub(super) struct Stack<P> {
     #[cfg(feature = "otel")]
     pub(super) traces: Option<Traces>,
     pub(super) limits: Limits,
-    /// For the bodies of all requests.
+    /// For the bodies of all requests, as layers within hold them.
     pub(super) bodies: BodyBudget,
+    /// For what is held of them before, as they come, until their model is known.
+    pub(super) looked_into: BodyBudget,
     pub(super) gate: ClientGateLayer,
     pub(super) keys: ClientKeyLayer<AnyKeys>,
 }
@@ -144,6 +146,9 @@ where
             return service;
         };
         let service = ServiceBuilder::new()
+            .layer(ErrorLayer::new())
+            .layer(BodyBudgetLayer::new(self.looked_into.clone()))
+            .map_request(let_in)
             .layer(layer.clone().with_body_limit(self.limits.body_bytes))
             .map_request(looked_at)
             .service(service);
@@ -271,6 +276,8 @@ where
     fn credentialed(&self) -> Fallible {
         let service = ServiceBuilder::new()
             .map_response(boxed)
+            // what is not streamed is answered long after it was asked
+            .layer(BodySentLayer::new())
             // refreshing must not eat the upstream's time
             .layer(
                 CodexAuthLayer::new(self.profiles.clone())
