@@ -36,10 +36,17 @@ async fn a_database_that_was_restarted_is_used_again() {
     );
     assert_eq!(world.posts(), 0);
     world.database.resume().unwrap();
-    let fresh = one
-        .refresh_profile(&named("work"), RefreshReason::Forced)
-        .await
-        .unwrap();
+    // Whoever asks just after a failure is told the same.
+    let mut fresh = None;
+    until("it is reached again", async || {
+        let refreshed = one
+            .refresh_profile(&named("work"), RefreshReason::Forced)
+            .await;
+        fresh = refreshed.ok();
+        fresh.is_some()
+    })
+    .await;
+    let fresh = fresh.unwrap();
     // It listens again, or has read everything anew.
     until("the other replica serves it", async || {
         ask(&two).await.unwrap().same_bearer(&fresh)
@@ -102,12 +109,9 @@ async fn a_rescue_file_outlives_a_replica_that_is_killed_while_the_database_is_d
     let folder = tempfile::tempdir().unwrap();
     let mut orders = world.orders(&["work"]);
     orders["rescue_folder"] = folder.path().to_str().into();
-    world
-        .fake
-        .fault(Fault::refresh_delayed(Duration::from_millis(500)));
+    // It takes no answer from here on, however soon one comes.
+    world.ask("ALTER TABLE codex_router.login ADD CONSTRAINT never CHECK (version < 2)");
     let replica = Process::start(&orders);
-    until("it is posted", async || !world.fake.refreshes().is_empty()).await;
-    world.database.crash().unwrap();
     let files = || {
         let entries = std::fs::read_dir(folder.path()).unwrap().flatten();
         let notes =
@@ -115,12 +119,52 @@ async fn a_rescue_file_outlives_a_replica_that_is_killed_while_the_database_is_d
         notes.count()
     };
     until("the answer is in a file", async || files() == 1).await;
+    world.database.crash().unwrap();
     replica.kill();
+    assert_eq!(files(), 1);
 
     world.database.resume().unwrap();
+    world.ask("ALTER TABLE codex_router.login DROP CONSTRAINT never");
     // The next one on this machine brings it to the database, and goes on from there.
     assert_eq!(said(&Process::start(&orders).ended().await), "work lives");
     assert_eq!((world.posts(), files()), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_for_the_end_that_is_cut_short_loses_no_answer() {
+    let mut world = World::new().await;
+    world.put("work").await;
+    let replica = world.replica().await;
+    world
+        .fake
+        .fault(Fault::refresh_delayed(Duration::from_millis(500)));
+    let refreshing = tokio::spawn({
+        let replica = replica.clone();
+        async move {
+            let profile = named("work");
+            replica
+                .refresh_profile(&profile, RefreshReason::Forced)
+                .await
+        }
+    });
+    until("it is posted", async || !world.fake.refreshes().is_empty()).await;
+    world.database.crash().unwrap();
+    let fresh = refreshing.await.unwrap().unwrap();
+    world.database.resume().unwrap();
+    until("it is stored", async || {
+        let cut_short = tokio::time::timeout(Duration::ZERO, replica.finish_refreshes());
+        let _ = cut_short.await;
+        world.ask("SELECT count(*) FROM codex_router.spent") == "1"
+    })
+    .await;
+    replica.finish_refreshes().await.unwrap();
+    assert!(
+        ask(&world.replica().await)
+            .await
+            .unwrap()
+            .same_bearer(&fresh)
+    );
+    assert_eq!(world.posts(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use codex_auth::{CredentialProvider as _, LoginReason, RouteHint, refresh::RefreshReason};
+use codex_auth::{
+    CredentialError, CredentialProvider as _, LoginReason, RouteHint, refresh::RefreshReason,
+};
 use tokio::task::JoinSet;
 
 use crate::world::{World, ask, bearer, named, reason_of, until};
@@ -111,15 +113,86 @@ async fn a_client_that_hangs_up_does_not_cut_a_rotation_in_half() {
     let world = World::new().await;
     let login = world.fake.auth_json_expired(&world.account("work"));
     world.put_login("work", &login).await;
-    let slow = fake_openai::Fault::refresh_delayed(Duration::from_millis(300));
+    let slow = fake_openai::Fault::refresh_delayed(Duration::from_millis(500));
     world.fake.fault(slow);
     let replica = world.replica().await;
-    let request = tokio::time::timeout(Duration::from_millis(100), ask(&replica));
-    assert!(request.await.is_err(), "it hung up");
+    tokio::select! {
+        _ = ask(&replica) => panic!("it was to hang up"),
+        () = until("it is posted", async || !world.fake.refreshes().is_empty()) => {}
+    }
     replica.finish_refreshes().await.unwrap();
     assert_eq!(world.ask("SELECT count(*) FROM codex_router.spent"), "1");
     ask(&replica).await.unwrap();
     assert_eq!(world.posts(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_that_is_given_another_name_while_it_is_refreshed_keeps_the_answer() {
+    let world = World::new().await;
+    let login = world.put("work").await;
+    let slow = fake_openai::Fault::refresh_delayed(Duration::from_secs(1));
+    world.fake.fault(slow);
+    let replica = world.replica().await;
+    let refreshing = tokio::spawn({
+        let replica = replica.clone();
+        async move {
+            let profile = named("work");
+            replica
+                .refresh_profile(&profile, RefreshReason::Forced)
+                .await
+        }
+    });
+    until("it is posted", async || !world.fake.refreshes().is_empty()).await;
+    replica.remove(&named("work")).await.unwrap();
+    replica.put(&named("renamed"), &login).await.unwrap();
+    let fresh = replica
+        .refresh_profile(&named("renamed"), RefreshReason::Forced)
+        .await
+        .unwrap();
+    assert_ne!(bearer(&fresh), login.access_token().unwrap().expose());
+    assert_eq!(world.posts(), 1);
+    let error = refreshing.await.unwrap().unwrap_err();
+    assert!(
+        matches!(error, CredentialError::UnknownProfile(_)),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_read_costs_no_connection() {
+    let world = World::new().await;
+    world.put("work").await;
+    world.put("broken").await;
+    let (one, two) = (world.replica().await, world.replica().await);
+    ask(&one).await.unwrap();
+    let broken = RouteHint::profile(named("broken"));
+    one.credentials(&broken).await.unwrap();
+    let connections = || {
+        world.ask(
+            "SELECT pid FROM pg_stat_activity
+            WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY pid",
+        )
+    };
+    until("the others have left", async || {
+        connections().lines().count() == 2
+    })
+    .await;
+    let before = connections();
+    world.ask(
+        "UPDATE codex_router.login SET auth_json = '{', version = version + 100
+        WHERE profile = 'broken'; SELECT pg_notify('codex_router_logins', 'broken')",
+    );
+    let fresh = two
+        .refresh_profile(&named("work"), RefreshReason::Forced)
+        .await
+        .unwrap();
+    until("the other replica serves it", async || {
+        ask(&one).await.unwrap().same_bearer(&fresh)
+    })
+    .await;
+    one.credentials(&broken).await.unwrap();
+    assert!(two.credentials(&broken).await.is_err());
+    assert_eq!(connections(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

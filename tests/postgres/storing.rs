@@ -1,7 +1,9 @@
+use std::sync::Arc;
+
 use codex_auth::{AuthDotJson, refresh::RefreshReason};
 use codex_profiles::postgres::{PostgresError, PostgresSettings};
 
-use crate::world::{World, ask, bearer, named};
+use crate::world::{World, ask, bearer, named, until};
 
 #[tokio::test]
 async fn migrating_any_number_of_times_is_the_same_as_once() {
@@ -47,6 +49,35 @@ async fn a_copy_that_is_older_than_what_is_stored_does_not_come_back() {
         assert!(matches!(error, PostgresError::Spent), "{error}");
     }
     assert_eq!(bearer(&ask(&replica).await.unwrap()), bearer(&fresh));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_whose_token_is_spent_meanwhile_does_not_come_back() {
+    let world = Arc::new(World::new().await);
+    let first = world.put("work").await;
+    let (one, two) = (world.replica().await, world.replica().await);
+    // As another replica stores an answer, which takes its time to commit.
+    let landing = tokio::task::spawn_blocking({
+        let world = world.clone();
+        move || {
+            world.ask(
+                "INSERT INTO codex_router.spent (token_hash, profile)
+                    SELECT token_hash, profile FROM codex_router.login;
+                UPDATE codex_router.login SET token_hash = 'next';
+                SELECT pg_sleep(1)",
+            )
+        }
+    });
+    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    until("it is about to commit", async || world.ask(sleeping) == "1").await;
+    let (work, other) = (named("work"), named("other"));
+    let (same, twin) = tokio::join!(one.put(&work, &first), two.put(&other, &first));
+    landing.await.unwrap();
+    for put in [same, twin] {
+        assert!(matches!(put, Err(PostgresError::Spent)), "{put:?}");
+    }
+    let kept = world.ask("SELECT profile, token_hash FROM codex_router.login");
+    assert_eq!(kept, "work|next");
 }
 
 #[tokio::test]
@@ -95,11 +126,24 @@ async fn nothing_that_is_printed_holds_a_token_or_a_password() {
 
     // PostgreSQL quotes the whole row when a constraint is violated.
     world.ask("ALTER TABLE codex_router.login ADD CONSTRAINT never CHECK (version < 2)");
-    let error = replica
+    let fresh = replica
         .refresh_profile(&named("work"), RefreshReason::Forced)
-        .await;
-    let shown = format!("{error:?}");
-    assert!(!shown.contains("access_token"), "{shown}");
+        .await
+        .unwrap();
+    assert_ne!(
+        bearer(&fresh),
+        login.access_token().unwrap().expose(),
+        "from memory"
+    );
+    let error = replica.finish_refreshes().await.unwrap_err();
+    let shown = format!("{error:?} {error}");
+    assert!(shown.contains("never"), "it was refused: {shown}");
+    assert!(
+        !shown.contains("access_token") && !shown.contains(&token),
+        "{shown}"
+    );
+    assert_eq!(world.ask("SELECT version FROM codex_router.login"), "1");
+    assert_eq!(world.ask("SELECT count(*) FROM codex_router.spent"), "0");
 
     let address = "postgres://me:planted-password@127.0.0.1:1/x";
     let settings = PostgresSettings::parse(address).unwrap();

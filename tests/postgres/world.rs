@@ -15,8 +15,8 @@ use fake_openai::{Account, FakeOpenAi};
 use http::{HeaderMap, header::AUTHORIZATION};
 use serde_json::{Value, json};
 
-/// Long enough for a busy machine's loopback.
-const ANSWER_LIMIT: Duration = Duration::from_secs(3);
+/// Long enough for a busy machine's loopback; a sixth of it is what may pass before a post.
+const ANSWER_LIMIT: Duration = Duration::from_secs(6);
 /// Whatever is waited for comes long before.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -69,11 +69,11 @@ impl PostgresError {
         storage(PathBuf::from(TABLE), self)
     }
 
-    /// Whether all went well, and the answer is no.
+    /// Whether all went well, and the answer is no, or cannot be understood.
     pub(super) fn is_an_answer(&self) -> bool {
         matches!(
             self,
-            Self::Spent | Self::AlreadyStored | Self::AnotherAccount(_)
+            Self::Login { .. } | Self::Spent | Self::AlreadyStored | Self::AnotherAccount(_)
         )
     }
 

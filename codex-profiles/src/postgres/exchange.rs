@@ -19,7 +19,7 @@ use crate::{
     postgres::{
         PostgresError,
         intent::{Begun, Intent},
-        shared::Shared,
+        shared::{Claim, Shared},
         table::{self, Answer, Landed, Look, Stored, Wish},
     },
     refresher::flight::Flight,
@@ -43,6 +43,7 @@ pub(super) struct Exchange {
     shared: Arc<Shared>,
     flight: OwnedMutexGuard<Flight<Answer>>,
     wish: Wish,
+    claim: Option<Arc<Claim>>,
 }
 
 /// An attempt of another replica's, over which connection it is watched, and since when.
@@ -85,6 +86,7 @@ impl Exchange {
             shared: shared.clone(),
             flight,
             wish,
+            claim: None,
         }
     }
 
@@ -100,8 +102,9 @@ impl Exchange {
             Ok(seen) => self.go_on(seen).await,
             Err(error) => {
                 let error = error.for_credentials();
-                // Nothing was spent; a database that is away is not asked at every request.
-                self.pause(None, Arc::new(error.clone()));
+                // Nothing was spent; a database that is away is not asked at every request, and not
+                // much later than it is back.
+                self.pause(Some(RETRY), Arc::new(error.clone()));
                 Err(error)
             }
         }
@@ -154,8 +157,18 @@ impl Exchange {
         }
     }
 
-    async fn look(&self) -> Result<Seen, PostgresError> {
+    async fn look(&mut self) -> Result<Seen, PostgresError> {
         self.shared.at(Step::BeforeIntentNoted);
+        if self.claim.is_none() {
+            self.claim = self.shared.claims.claim(self.wish.held.token());
+        }
+        if self.claim.is_none() {
+            return Ok(Seen {
+                look: Look::Busy,
+                session: u64::MAX,
+                asked_at: Instant::now(),
+            });
+        }
         let mut turn = self.shared.link.turn().await?;
         let (session, asked_at) = (turn.session(), Instant::now());
         let wish = &self.wish;
@@ -208,6 +221,7 @@ impl Exchange {
             reason: Some(self.wish.reason),
             login: Arc::new(login),
             stranger,
+            claim: self.claim.clone(),
         };
         if let Err(error) = self.shared.rescue.note(&answer).await {
             warn!(profile = %answer.profile, %error, "an answer has no rescue file");
@@ -260,7 +274,7 @@ impl Exchange {
         self.flight.backoff.reset();
         self.flight.refused = None;
         match landed {
-            Landed::Stored(stored) => {
+            Landed::Stored(stored) if stored.profile == self.wish.held.profile => {
                 info!(profile = %stored.profile, "refreshed");
                 Ok(stored)
             }
@@ -268,7 +282,8 @@ impl Exchange {
                 Some(reason) => Err(self.remember_refusal(reason)),
                 None => Ok(stored),
             },
-            Landed::Gone => {
+            // Removed, and the login perhaps put again under another name.
+            Landed::Stored(_) | Landed::Gone => {
                 let profile = self.wish.held.profile.clone();
                 Err(CredentialError::UnknownProfile(profile))
             }

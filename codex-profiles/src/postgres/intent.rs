@@ -56,7 +56,7 @@ impl Begun {
     }
 
     /// Whether somebody may be posting at this moment, or hold an answer that is not stored yet.
-    /// An attempt of our own is none: whoever looks here holds the flight.
+    /// An attempt of our own is none: whoever looks here has the claim.
     pub(super) fn may_be_under_way(&self, wish: &Wish) -> bool {
         self.under_way
             && self.replica != wish.attempt.replica

@@ -77,7 +77,8 @@
 //! The column `auth_json` holds living tokens in the clear: who may read the table, its backups and
 //! its replication may use the logins. Encryption at rest is the database's matter. Statements have
 //! the tokens as parameters, which PostgreSQL logs only where `log_statement` or a low
-//! `log_min_duration_statement` is set and `log_parameter_max_length` is not 0.
+//! `log_min_duration_statement` is set and `log_parameter_max_length` is not 0. The log of this
+//! program does not show them, also at the level `debug`.
 
 mod error;
 mod exchange;
@@ -87,6 +88,7 @@ mod link;
 mod provider;
 mod rescue;
 mod schema;
+mod secret;
 mod settings;
 mod shared;
 mod table;
@@ -108,7 +110,7 @@ use self::{
     link::Link,
     provider::credentials_of,
     rescue::RescueFolder,
-    shared::{Shared, follow},
+    shared::{Claims, Shared, follow},
     table::Stored,
 };
 use crate::refresher::flight::FlightMap;
@@ -155,6 +157,7 @@ impl PostgresLogins {
             endpoint,
             known: Known::default(),
             flights: FlightMap::default(),
+            claims: Claims::default(),
             rescue: RescueFolder(settings.rescue_folder),
             default_profile: settings.default_profile,
             faults: settings.faults,
@@ -279,15 +282,19 @@ impl PostgresLogins {
     ///
     /// # Errors
     /// Why an answer could not be stored. Without a rescue folder it is lost with the program.
+    ///
+    /// # Cancellation
+    /// Loses nothing: an answer that is not stored stays in memory, and is tried again.
     pub async fn finish_refreshes(&self) -> Result<(), PostgresError> {
         let mut done = Ok(());
         for flight in self.shared.flights.all() {
             let mut flight = flight.lock().await;
-            if let Some(answer) = flight.unlanded.take()
-                && let Err(error) = self.shared.land(&answer).await
-            {
-                flight.unlanded = Some(answer);
-                done = Err(error);
+            let Some(answer) = flight.unlanded.clone() else {
+                continue;
+            };
+            match self.shared.land(&answer).await {
+                Ok(_) => flight.unlanded = None,
+                Err(error) => done = Err(error),
             }
         }
         done

@@ -91,6 +91,7 @@ fn answer_in(path: &std::path::Path) -> Option<Answer> {
             reason: note.reason,
             login: Arc::new(login),
             stranger: note.stranger,
+            claim: None,
         })
     };
     let answer = understood();

@@ -1,8 +1,9 @@
 //! What a replica has, and its tasks share.
 
 use std::{
+    collections::HashSet,
     mem,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, Weak},
     time::Duration,
 };
 
@@ -16,6 +17,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     faults::{Faults, Step},
+    memory::lock,
     postgres::{
         PostgresError,
         intent::Attempt,
@@ -38,11 +40,40 @@ pub(super) struct Shared {
     pub(super) endpoint: TokenEndpoint,
     pub(super) known: Known,
     pub(super) flights: FlightMap<Answer>,
+    pub(super) claims: Claims,
     pub(super) rescue: RescueFolder,
     pub(super) default_profile: Option<ProfileRef>,
     pub(super) faults: Faults,
     /// Tells this replica's attempts from the others'.
     pub(super) replica: String,
+}
+
+/// The tokens that this replica is at work on. Flights go by profile, and the database's locks by
+/// session: neither keeps two profiles of one replica from one token, which a profile that is
+/// removed leaves to the one that it is put as next.
+#[derive(Debug, Default)]
+pub(super) struct Claims(Arc<Mutex<HashSet<String>>>);
+
+/// The right to look at a token, and to spend it; ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct Claim {
+    token: String,
+    claims: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Claims {
+    /// `None` while somebody else here has it.
+    pub(super) fn claim(&self, token: String) -> Option<Arc<Claim>> {
+        let claims = self.0.clone();
+        let is_ours = lock(&claims).insert(token.clone());
+        is_ours.then(|| Arc::new(Claim { token, claims }))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        lock(&self.claims).remove(&self.token);
+    }
 }
 
 impl Shared {

@@ -11,11 +11,14 @@ use jiff::SignedDuration;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio_postgres::{Client, GenericClient, Row, Transaction};
+use tracing::warn;
 
 use crate::{
     postgres::{
         PostgresError,
         intent::{Attempt, Begun, Intent},
+        secret::SecretText,
+        shared::Claim,
     },
     refresher::{
         prepare::{RECOVERY_INTERVAL, is_too_young},
@@ -77,6 +80,9 @@ pub(super) struct Answer {
     pub(super) login: Arc<AuthDotJson>,
     /// Whether it is somebody else's login than the one that was refreshed.
     pub(super) stranger: bool,
+    /// Keeps the token from every other exchange of this replica until the answer is stored.
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    pub(super) claim: Option<Arc<Claim>>,
 }
 
 /// What became of an answer.
@@ -138,7 +144,8 @@ pub(super) async fn all(
     Ok(rows.iter().map(Stored::from).collect())
 }
 
-/// Which of these profiles are others now: the new login, or `None` where it is gone.
+/// Which of these profiles are others now: the new login, or `None` where it is gone. One that cannot
+/// be understood is left as it was known.
 pub(super) async fn changed(
     client: &Client,
     known: &[(String, i64)],
@@ -152,13 +159,13 @@ pub(super) async fn changed(
         LEFT JOIN login ON login.profile = known.name
         WHERE login.version IS DISTINCT FROM known.known_version";
     let rows = client.query(select, &[&profiles, &versions]).await?;
-    rows.iter()
-        .map(|row| {
-            let there = row.get::<_, Option<i64>>("version").is_some();
-            let stored = there.then(|| Stored::from(row)).transpose()?;
-            Ok((row.get("name"), stored))
-        })
-        .collect()
+    let understood = rows.iter().filter_map(|row| {
+        let there = row.get::<_, Option<i64>>("version").is_some();
+        let stored = there.then(|| Stored::from(row)).transpose();
+        let stored = stored.inspect_err(|error| warn!(%error, "left as it was"));
+        Some((row.get("name"), stored.ok()?))
+    });
+    Ok(understood.collect())
 }
 
 /// Puts a login that a person signed in with at its place.
@@ -169,34 +176,44 @@ pub(super) async fn put(
     schema: &str,
 ) -> Result<Stored, PostgresError> {
     let transaction = client.transaction().await?;
-    let token = token_of(login);
-    if is_spent(&transaction, token.as_deref()).await? {
+    // Locks the row, and makes it where there is none: nobody refreshes or replaces it meanwhile.
+    let hold = "INSERT INTO login (profile, auth_json, token_hash) VALUES ($1, $2, $3)
+        ON CONFLICT (profile) DO UPDATE SET profile = excluded.profile";
+    let mut stored = write(&transaction, hold, profile, login).await?;
+    if !login.may_follow(&stored.login) {
+        return Err(PostgresError::AnotherAccount(profile.clone()));
+    }
+    if !login.holds_same_secrets(&stored.login) {
+        let replace = "UPDATE login SET auth_json = $2, token_hash = $3, refused = NULL,
+                version = nextval('login_version'), updated_at = clock_timestamp()
+            WHERE profile = $1";
+        stored = write(&transaction, replace, profile, login).await?;
+    }
+    // Last: what was written may have waited for an answer that came for this very token.
+    if is_spent(&transaction, token_of(login).as_deref()).await? {
         return Err(PostgresError::Spent);
     }
-    if let Some(before) = read(&transaction, profile.as_str()).await? {
-        if !login.may_follow(&before.login) {
-            return Err(PostgresError::AnotherAccount(profile.clone()));
-        }
-        if login.holds_same_secrets(&before.login) {
-            return Ok(before);
-        }
-    }
-    let upsert = format!(
-        "INSERT INTO login (profile, auth_json, token_hash) VALUES ($1, $2, $3)
-         ON CONFLICT (profile) DO UPDATE SET auth_json = $2, token_hash = $3, refused = NULL,
-             version = nextval('login_version'), updated_at = clock_timestamp()
-         RETURNING {COLUMNS}"
-    );
-    let text = text_of(login);
+    tell(&transaction, schema, profile).await?;
+    transaction.commit().await?;
+    Ok(stored)
+}
+
+/// Runs a statement that writes a login at its place, and says what lies there then.
+async fn write(
+    transaction: &Transaction<'_>,
+    statement: &str,
+    profile: &ProfileRef,
+    login: &AuthDotJson,
+) -> Result<Stored, PostgresError> {
+    let statement = format!("{statement} RETURNING {COLUMNS}");
+    let (text, token) = (SecretText::of(login), token_of(login));
     let row = transaction
-        .query_one(&upsert, &[&profile.as_str(), &text, &token])
+        .query_one(&statement, &[&profile.as_str(), &text, &token])
         .await
         .map_err(|error| match PostgresError::from(error) {
             error if error.is_unique_violation() => PostgresError::AlreadyStored,
             error => error,
         })?;
-    tell(&transaction, schema, profile).await?;
-    transaction.commit().await?;
     Stored::from(&row)
 }
 
@@ -224,15 +241,15 @@ pub(super) async fn look(client: &mut Client, wish: &Wish) -> Result<Look, Postg
         .await?
         .get::<_, bool>(0);
     let look = if locked {
-        decide(&transaction, wish, &token).await?
+        decide(&transaction, wish, &token).await
     } else {
-        look_past_lock(&transaction, wish).await?
+        look_past_lock(&transaction, wish).await
     };
     transaction.commit().await?;
-    if locked && !matches!(look, Look::Spend(_)) {
+    if locked && !matches!(look, Ok(Look::Spend(_))) {
         unlock(client, &token).await?;
     }
-    Ok(look)
+    look
 }
 
 /// Lets others have the token's lock. Without effect on a connection that does not hold it.
@@ -271,7 +288,7 @@ async fn decide(
     }
     if is_spent(transaction, Some(token)).await? {
         // A backup was restored, or a copy put back by hand.
-        mark_refused(transaction, &now.profile, token, LoginReason::Reused).await?;
+        mark_refused(transaction, token, LoginReason::Reused).await?;
         return Ok(Look::Refused(LoginReason::Reused));
     }
     if let Some(look) = look_at_origin(transaction, wish, token).await? {
@@ -319,7 +336,8 @@ async fn look_at_origin(
     Ok(young.then(|| Look::Have(wish.held.clone())))
 }
 
-/// Puts the issuer's answer in place of the very token that was spent for it, and of nothing else.
+/// Puts the issuer's answer in place of the very token that was spent for it, whatever its profile
+/// is called by now, and of nothing else.
 pub(super) async fn land(
     client: &mut Client,
     answer: &Answer,
@@ -331,22 +349,13 @@ pub(super) async fn land(
         keep_stranger(&transaction, answer, schema).await?;
     }
     let update = format!(
-        "UPDATE login SET auth_json = $3, token_hash = $4, refused = NULL,
+        "UPDATE login SET auth_json = $2, token_hash = $3, refused = NULL,
              version = nextval('login_version'), updated_at = clock_timestamp()
-         WHERE profile = $1 AND token_hash = $2 AND NOT $5 RETURNING {COLUMNS}"
+         WHERE token_hash = $1 AND NOT $4 RETURNING {COLUMNS}"
     );
-    let text = text_of(&answer.login);
+    let text = SecretText::of(&answer.login);
     let row = transaction
-        .query_opt(
-            &update,
-            &[
-                &answer.profile.as_str(),
-                &answer.spent,
-                &text,
-                &next,
-                &answer.stranger,
-            ],
-        )
+        .query_opt(&update, &[&answer.spent, &text, &next, &answer.stranger])
         .await?;
     if next.as_ref() != Some(&answer.spent) {
         record_spent(&transaction, answer, next.as_deref()).await?;
@@ -354,8 +363,9 @@ pub(super) async fn land(
     forget_intent(&transaction, &answer.spent).await?;
     let landed = match row {
         Some(row) => {
-            tell(&transaction, schema, &answer.profile).await?;
-            Landed::Stored(Stored::from(&row)?)
+            let stored = Stored::from(&row)?;
+            tell(&transaction, schema, &stored.profile).await?;
+            Landed::Stored(stored)
         }
         None => match read(&transaction, answer.profile.as_str()).await? {
             // The commit came through whose answer was lost with the connection.
@@ -378,12 +388,12 @@ async fn keep_stranger(
     let profile = answer.stranger_profile();
     let insert = "INSERT INTO login (profile, auth_json, token_hash) VALUES ($1, $2, $3)
         ON CONFLICT DO NOTHING";
-    let (text, token) = (text_of(&answer.login), token_of(&answer.login));
+    let (text, token) = (SecretText::of(&answer.login), token_of(&answer.login));
     transaction
         .execute(insert, &[&profile.as_str(), &text, &token])
         .await?;
     let lost = LoginReason::OutcomeUnknown;
-    mark_refused(transaction, &answer.profile, &answer.spent, lost).await?;
+    mark_refused(transaction, &answer.spent, lost).await?;
     tell(transaction, schema, &profile).await?;
     tell(transaction, schema, &answer.profile).await
 }
@@ -398,7 +408,7 @@ pub(super) async fn refuse(
     schema: &str,
 ) -> Result<Option<Stored>, PostgresError> {
     let transaction = client.transaction().await?;
-    let marked = mark_refused(&transaction, profile, token, reason).await?;
+    let marked = mark_refused(&transaction, token, reason).await?;
     let insert = "INSERT INTO spent (token_hash, profile) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     transaction
         .execute(insert, &[&token, &profile.as_str()])
@@ -416,17 +426,14 @@ pub(super) async fn refuse(
 
 async fn mark_refused(
     transaction: &Transaction<'_>,
-    profile: &ProfileRef,
     token: &str,
     reason: LoginReason,
 ) -> Result<bool, PostgresError> {
-    let update = "UPDATE login SET refused = $3, version = nextval('login_version'),
+    let update = "UPDATE login SET refused = $2, version = nextval('login_version'),
             updated_at = clock_timestamp()
-        WHERE profile = $1 AND token_hash = $2";
+        WHERE token_hash = $1";
     let reason = name_of(&reason);
-    let marked = transaction
-        .execute(update, &[&profile.as_str(), &token, &reason])
-        .await?;
+    let marked = transaction.execute(update, &[&token, &reason]).await?;
     Ok(marked > 0)
 }
 
@@ -484,10 +491,6 @@ pub(super) fn token_of(login: &AuthDotJson) -> Option<String> {
 fn lock_key(token: &str) -> i64 {
     let digits = token.get(..16).unwrap_or_default();
     u64::from_str_radix(digits, 16).map_or(0, u64::cast_signed)
-}
-
-fn text_of(login: &AuthDotJson) -> String {
-    String::from_utf8_lossy(&login.to_compact_bytes()).into_owned()
 }
 
 /// As it stands in JSON.
