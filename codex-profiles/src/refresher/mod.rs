@@ -137,10 +137,13 @@ impl ProfileStore {
 
     /// Waits until no refresh is under way: to be awaited before the program ends, so that no
     /// answer of the issuer is missed. A refresh takes 30 s at most, and hardly ever more than one.
+    ///
+    /// # Cancellation
+    /// Loses nothing: an answer that is not on disk stays in memory.
     pub async fn finish_refreshes(&self) {
         for flight in self.flights.by_identity.all() {
             let mut flight = flight.lock().await;
-            if let Some(answer) = flight.unlanded.take() {
+            if let Some(answer) = flight.unlanded.clone() {
                 flight.unlanded = self.land_at_last(answer).await;
             }
         }
