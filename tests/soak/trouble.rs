@@ -153,7 +153,7 @@ impl Drop for ControlGroup {
 #[tokio::test]
 async fn more_bodies_than_memory_wait_or_are_refused_and_the_process_lives() {
     let scale = Scale::chosen();
-    let Some(group) = ControlGroup::of_memory(256 << 20) else {
+    let Some(group) = ControlGroup::of_memory(128 << 20) else {
         assert!(
             scale.until.is_none(),
             "a soak is run where memory can be limited"
