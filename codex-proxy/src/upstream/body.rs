@@ -1,8 +1,7 @@
 use std::{
     fmt,
-    future::poll_fn,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -53,30 +52,14 @@ impl<B: Body> Coalesce<B> {
     }
 }
 
-impl<B: Body<Data = Bytes>> Coalesce<B> {
-    /// Takes what has already arrived with the head of the answer, so that both leave in one write.
-    pub(super) async fn begun(mut self) -> Self
-    where
-        B: Unpin,
-    {
-        let mut turns_given = 0;
-        let begun = |cx: &mut Context<'_>| {
-            let filled = Pin::new(&mut self).poll_fill(cx);
-            if filled.is_pending() && self.held.is_empty() {
-                if turns_given == PATIENCE {
-                    return Poll::Ready(());
-                }
-                turns_given += 1;
-                cx.waker().wake_by_ref();
-            }
-            filled
-        };
-        poll_fn(begun).await;
-        self
-    }
+impl<B: Body<Data = Bytes>> Body for Coalesce<B> {
+    type Data = Bytes;
+    type Error = B::Error;
 
-    /// Reads on until there is enough to be handed over, or nothing more has arrived.
-    fn poll_fill(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut this = self.project();
         while this.end.is_none() && this.held.len() < FULL_BYTES {
             match this.inner.as_mut().poll_frame(cx) {
@@ -97,20 +80,6 @@ impl<B: Body<Data = Bytes>> Coalesce<B> {
                 Poll::Pending => break,
             }
         }
-        Poll::Ready(())
-    }
-}
-
-impl<B: Body<Data = Bytes>> Body for Coalesce<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        ready!(self.as_mut().poll_fill(cx));
-        let this = self.project();
         *this.turns_given = 0;
         if let Some(data) = this.held.take() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
@@ -185,7 +154,6 @@ impl Held {
 mod tests {
     use std::collections::VecDeque;
 
-    use futures_util::FutureExt as _;
     use http_body_util::BodyExt as _;
     use proptest::prelude::*;
 
@@ -244,18 +212,6 @@ mod tests {
         script.extend((0..=PATIENCE).map(|_| None));
         script.push(chunk("b"));
         assert_eq!(frames(script).await.0, ["a", "b"]);
-    }
-
-    #[tokio::test]
-    async fn what_came_with_the_head_is_at_hand_and_nothing_else_is_waited_for() {
-        let script = vec![None, chunk("a"), None, chunk("b")];
-        let mut body = Coalesce::new(Scripted(script.into())).begun().await;
-        let now = std::pin::pin!(body.frame()).now_or_never();
-        assert_eq!(now.unwrap().unwrap().unwrap().into_data().unwrap(), "ab");
-        let silent = (0..=PATIENCE).map(|_| None).chain([chunk("late")]);
-        let mut body = Coalesce::new(Scripted(silent.collect())).begun().await;
-        let late = body.frame().await;
-        assert_eq!(late.unwrap().unwrap().into_data().unwrap(), "late");
     }
 
     #[tokio::test]

@@ -107,11 +107,9 @@ where
             let answer = answer.map_err(|error| BoxError::from(error.without_url()));
             let answer = answer.inspect_err(|error| step.fail(|| ApiError::from_boxed(error)))?;
             step.answered(answer.status());
-            let answer: Response<reqwest::Body> = answer.into();
-            let (mut head, body) = answer.into_parts();
-            headers::prepare_answer(&mut head.headers);
-            let body = Coalesce::new(body).begun().await.of_call(step);
-            Ok(Response::from_parts(head, body))
+            let mut answer: Response<reqwest::Body> = answer.into();
+            headers::prepare_answer(answer.headers_mut());
+            Ok(answer.map(|body| Coalesce::new(body).of_call(step)))
         })
     }
 }
